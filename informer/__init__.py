@@ -1,0 +1,1 @@
+"""The Informer (Zhou et al., AAAI 2021) as a library that stands alone."""

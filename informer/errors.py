@@ -1,0 +1,27 @@
+"""Every error that this library raises for something its user can mend.
+
+    InformerError
+    |-- ConfigError       a setting is impossible                         (also a ValueError)
+    |-- FrameError        a data frame lacks what a forecast needs        (also a ValueError)
+    `-- CheckpointError   a saved model is missing, damaged or refused
+
+Each message says what was expected, what came, and what to do.
+"""
+
+__all__ = ["CheckpointError", "ConfigError", "FrameError", "InformerError"]
+
+
+class InformerError(Exception):
+    """Base of all errors below; its text is one sentence fit for a user's eyes."""
+
+
+class ConfigError(InformerError, ValueError):
+    """A configuration that cannot work: names the field, its value and the mend."""
+
+
+class FrameError(InformerError, ValueError):
+    """A data frame that cannot be used: names the column or series and the mend."""
+
+
+class CheckpointError(InformerError):
+    """A saved model that cannot be loaded: names the file and the reason."""
