@@ -1,0 +1,1 @@
+"""The network of the paper: attention, embedding, encoder, decoder, model."""

@@ -1,0 +1,74 @@
+"""The generative decoder (paper section 3.3): the whole horizon in one pass.
+
+B batch   L decoder length (label_len + pred_len)   S encoded length   D d_model
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from informer.config import InformerConfig
+from informer.nn.attention import AttentionLayer, FullAttention, ProbAttention
+from informer.nn.encoder import PointwiseConv, activation
+
+__all__ = ["Decoder", "DecoderLayer"]
+
+
+class DecoderLayer(nn.Module):
+    """Masked self-attention, attention to the encoder's output, feed-forward.
+
+    Masked ProbSparse attention is not strictly causal, here as in the reference implementation:
+    which queries are kept depends on unmasked sampled keys, and `mix` puts heads and times side by
+    side. No forecast leaks by it, since the horizon of the decoder's input is zeros.
+
+    Args:
+        config: Of the network.
+    """
+
+    def __init__(self, config: InformerConfig) -> None:
+        super().__init__()
+        d_model, dropout, backend = config.d_model, config.dropout, config.backend
+        inner: FullAttention | ProbAttention
+        if config.attn == "prob":
+            inner = ProbAttention(causal=True, factor=config.factor, backend=backend)
+        else:
+            inner = FullAttention(causal=True, dropout=dropout, backend=backend)
+        cross = FullAttention(causal=False, dropout=dropout, backend=backend)
+        self.self_attention = AttentionLayer(inner, d_model, config.n_heads, mix=config.mix)
+        self.cross_attention = AttentionLayer(cross, d_model, config.n_heads)
+        self.conv1 = PointwiseConv(d_model, config.d_ff, backend)
+        self.conv2 = PointwiseConv(config.d_ff, d_model, backend)
+        self.norm1 = nn.LayerNorm(d_model)
+        self.norm2 = nn.LayerNorm(d_model)
+        self.norm3 = nn.LayerNorm(d_model)
+        self.dropout = nn.Dropout(dropout)
+        self.activation = activation(config.activation)
+
+    def forward(
+        self, x: Tensor, encoded: Tensor, generator: torch.Generator | None = None
+    ) -> Tensor:
+        """Decode `x` (B, L, D) with the encoder's output `encoded` (B, S, D): (B, L, D)."""
+        x = self.norm1(x + self.dropout(self.self_attention(x, x, x, generator)[0]))
+        x = self.norm2(x + self.dropout(self.cross_attention(x, encoded, encoded)[0]))
+        hidden = self.dropout(self.activation(self.conv1(x)))  # (B, L, d_ff)
+        decoded: Tensor = self.norm3(x + self.dropout(self.conv2(hidden)))
+        return decoded
+
+
+class Decoder(nn.Module):
+    """`config.d_layers` decoder layers and a last normalisation."""
+
+    def __init__(self, config: InformerConfig) -> None:
+        super().__init__()
+        self.layers = nn.ModuleList(DecoderLayer(config) for _ in range(config.d_layers))
+        self.norm = nn.LayerNorm(config.d_model)
+
+    def forward(
+        self, x: Tensor, encoded: Tensor, generator: torch.Generator | None = None
+    ) -> Tensor:
+        """Decode `x` (B, L, D) with the encoder's output `encoded` (B, S, D): (B, L, D)."""
+        for layer in self.layers:
+            x = layer(x, encoded, generator)
+        decoded: Tensor = self.norm(x)
+        return decoded

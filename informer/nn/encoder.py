@@ -1,0 +1,173 @@
+"""The encoder (paper section 3.2): layers of ProbSparse self-attention, distilled in between.
+
+B batch   L length   H heads   D d_model
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from informer.config import InformerConfig
+from informer.nn.attention import AttentionLayer, Backend, FullAttention, ProbAttention
+
+__all__ = ["ConvLayer", "Encoder", "EncoderLayer", "EncoderStack", "PointwiseConv", "activation"]
+
+
+def activation(name: str) -> nn.Module:
+    """The feed-forward non-linearity: exact `gelu`, or `relu`."""
+    return nn.GELU() if name == "gelu" else nn.ReLU()
+
+
+class PointwiseConv(nn.Conv1d):
+    """A convolution of width 1 over time, which is a linear map of each row.
+
+    Args:
+        n_in: Channels in.
+        n_out: Channels out.
+        backend: `fast` multiplies where the rows lie, without turning them.
+    """
+
+    def __init__(self, n_in: int, n_out: int, backend: Backend) -> None:
+        super().__init__(n_in, n_out, kernel_size=1)
+        self.backend = backend
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, L, n_in) to (B, L, n_out)."""
+        if self.backend == "fast":
+            return F.linear(x, self.weight.squeeze(-1), self.bias)
+        return super().forward(x.transpose(1, 2)).transpose(1, 2)
+
+
+class ConvLayer(nn.Module):
+    """Self-attention distilling (equation 5): convolve, normalise, activate, halve the length."""
+
+    def __init__(self, d_model: int) -> None:
+        super().__init__()
+        self.downConv = nn.Conv1d(
+            d_model, d_model, kernel_size=3, padding=1, padding_mode="circular"
+        )
+        self.norm = nn.BatchNorm1d(d_model)
+        self.activation = nn.ELU()
+        self.maxPool = nn.MaxPool1d(kernel_size=3, stride=2, padding=1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, L, D) to (B, ceil(L / 2), D)."""
+        x = self.activation(self.norm(self.downConv(x.transpose(1, 2))))  # (B, D, L)
+        halved: Tensor = self.maxPool(x)  # (B, D, ceil(L / 2))
+        return halved.transpose(1, 2)  # (B, ceil(L / 2), D)
+
+
+class EncoderLayer(nn.Module):
+    """Self-attention and feed-forward, each added to its input and normalised after.
+
+    Args:
+        config: Of the network.
+    """
+
+    def __init__(self, config: InformerConfig) -> None:
+        super().__init__()
+        inner: FullAttention | ProbAttention
+        if config.attn == "prob":
+            inner = ProbAttention(
+                causal=False,
+                factor=config.factor,
+                need_weights=config.output_attention,
+                backend=config.backend,
+            )
+        else:
+            inner = FullAttention(
+                causal=False,
+                dropout=config.dropout,
+                need_weights=config.output_attention,
+                backend=config.backend,
+            )
+        self.attention = AttentionLayer(inner, config.d_model, config.n_heads)
+        self.conv1 = PointwiseConv(config.d_model, config.d_ff, config.backend)
+        self.conv2 = PointwiseConv(config.d_ff, config.d_model, config.backend)
+        self.norm1 = nn.LayerNorm(config.d_model)
+        self.norm2 = nn.LayerNorm(config.d_model)
+        self.dropout = nn.Dropout(config.dropout)
+        self.activation = activation(config.activation)
+
+    def forward(
+        self, x: Tensor, generator: torch.Generator | None = None
+    ) -> tuple[Tensor, Tensor | None]:
+        """(B, L, D) to (B, L, D), and the attention map (B, H, L, L) or None."""
+        attended, weights = self.attention(x, x, x, generator)
+        x = self.norm1(x + self.dropout(attended))
+        hidden = self.dropout(self.activation(self.conv1(x)))  # (B, L, d_ff)
+        return self.norm2(x + self.dropout(self.conv2(hidden))), weights
+
+
+class Encoder(nn.Module):
+    """`n_layers` encoder layers, with distilling between each two if `config.distil`.
+
+    Args:
+        config: Of the network.
+        n_layers: At least 1.
+    """
+
+    def __init__(self, config: InformerConfig, n_layers: int) -> None:
+        super().__init__()
+        self.attn_layers = nn.ModuleList(EncoderLayer(config) for _ in range(n_layers))
+        self.conv_layers: nn.ModuleList | None = None
+        if config.distil:
+            self.conv_layers = nn.ModuleList(ConvLayer(config.d_model) for _ in range(n_layers - 1))
+        self.norm = nn.LayerNorm(config.d_model)
+
+    def forward(
+        self, x: Tensor, generator: torch.Generator | None = None
+    ) -> tuple[Tensor, list[Tensor | None]]:
+        """Encode.
+
+        Args:
+            x: (B, L, D).
+            generator: Source of sampled keys.
+
+        Returns:
+            (B, S, D) with S = L halved, rounding up, by each distilling; and each layer's
+            attention map or None.
+        """
+        maps: list[Tensor | None] = []
+        for i, layer in enumerate(self.attn_layers):
+            if i > 0 and self.conv_layers is not None:
+                x = self.conv_layers[i - 1](x)
+            x, weights = layer(x, generator)
+            maps.append(weights)
+        return self.norm(x), maps
+
+
+class EncoderStack(nn.Module):
+    """Encoders side by side: encoder i reads the last L / 2^i rows (section 3.2, the stack).
+
+    Args:
+        config: Of the network.
+        n_layers: Layers of each encoder.
+    """
+
+    def __init__(self, config: InformerConfig, n_layers: Sequence[int]) -> None:
+        super().__init__()
+        self.encoders = nn.ModuleList(Encoder(config, n) for n in n_layers)
+
+    def forward(
+        self, x: Tensor, generator: torch.Generator | None = None
+    ) -> tuple[Tensor, list[list[Tensor | None]]]:
+        """Encode.
+
+        Args:
+            x: (B, L, D).
+            generator: Source of sampled keys.
+
+        Returns:
+            The encoders' outputs one after another in time (B, S, D); and their attention maps.
+        """
+        outputs, maps = [], []
+        for i, encoder in enumerate(self.encoders):
+            output, weights = encoder(x[:, -(x.shape[1] // 2**i) :], generator)
+            outputs.append(output)
+            maps.append(weights)
+        return torch.cat(outputs, dim=1), maps  # (B, S, D)
