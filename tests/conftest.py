@@ -1,0 +1,43 @@
+"""What every test may ask for: golden files, the ETT data where they are at hand, two threads."""
+
+import os
+from pathlib import Path
+
+import pytest
+import torch
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+N_THREADS = 2  # small tensors gain nothing from more, and runs compare better with a fixed number
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _fixed_number_of_threads():
+    torch.set_num_threads(N_THREADS)
+
+
+@pytest.fixture(scope="session")
+def golden_dir():
+    """The reference implementation's results that are kept with the tests."""
+    return REPOSITORY / "tests" / "golden"
+
+
+@pytest.fixture(scope="session")
+def shared_golden():
+    """The reference implementation's results that hold rows of ETTh1, which is never committed."""
+    folder = _folder("INFORMER_GOLDEN_DIR", "golden")
+    if not (folder / "etth1_windows_96_48_24.npz").is_file():
+        pytest.skip(f"the golden files of ETTh1 are not in {folder}; set INFORMER_GOLDEN_DIR")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def etth1_path():
+    """The file ETTh1.csv, which is never committed."""
+    path = _folder("INFORMER_DATA_DIR", "data") / "ETTh1.csv"
+    if not path.is_file():
+        pytest.skip(f"ETTh1.csv is not in {path.parent}; set INFORMER_DATA_DIR")
+    return path
+
+
+def _folder(variable: str, name: str) -> Path:
+    return Path(os.environ.get(variable) or REPOSITORY.parent / "shared" / name)

@@ -1,0 +1,147 @@
+"""Windows are cut where the reference cuts them, from rows that are stored once."""
+
+from dataclasses import replace
+from itertools import pairwise
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from informer.data.calendar import calendar_features
+from informer.data.scaler import StandardScaler
+from informer.data.split import ETT_HOUR
+from informer.data.windows import Windows, window_origins
+from informer.errors import FrameError
+
+SEQ_LEN, LABEL_LEN, PRED_LEN = 6, 3, 2
+
+
+@pytest.fixture
+def windows():
+    rows = torch.arange(40, dtype=torch.float32)
+    return Windows(
+        values=torch.stack([rows, rows + 100, rows + 200], dim=1),
+        marks=-rows.unsqueeze(1),
+        origins=window_origins(0, 0, 40, SEQ_LEN, PRED_LEN),
+        seq_len=SEQ_LEN,
+        label_len=LABEL_LEN,
+        pred_len=PRED_LEN,
+        n_targets=2,
+    )
+
+
+def test_a_batch_holds_the_rows_around_each_origin(windows):
+    batch = windows.batch(torch.tensor([0, 32]))
+    assert windows.origins[[0, 32]].tolist() == [6, 38]
+    assert batch.x_enc[:, :, 0].tolist() == [[0, 1, 2, 3, 4, 5], [32, 33, 34, 35, 36, 37]]
+    assert batch.x_mark_enc[0, :, 0].tolist() == [0, -1, -2, -3, -4, -5]
+    assert batch.x_mark_dec[0, :, 0].tolist() == [-3, -4, -5, -6, -7]
+    assert batch.y.tolist() == [[[106, 206], [107, 207]], [[138, 238], [139, 239]]]
+
+
+def test_every_window_of_the_rows_is_counted_and_no_more(windows):
+    assert len(windows) == 40 - SEQ_LEN - PRED_LEN + 1
+
+
+def test_a_subset_shares_the_rows(windows):
+    other = windows.subset(torch.tensor([14]))
+    assert len(other) == 1
+    assert other.values.data_ptr() == windows.values.data_ptr()
+    assert other.batch(torch.tensor([0])).y[0, 0].tolist() == [120, 220]
+    assert len(windows.subset(slice(0, 5))) == 5
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+def test_batches_made_on_a_gpu_equal_those_made_on_the_cpu(windows):
+    index = torch.tensor([3, 0, 32])
+    moved = windows.to("cuda")
+    assert moved.device.type == "cuda"
+    for here, there in zip(windows.batch(index), moved.batch(index.cuda()), strict=True):
+        assert torch.equal(here, there.cpu())
+
+
+@pytest.mark.parametrize(
+    ("bounds", "expected"),
+    [
+        ((0, 0, 20), range(6, 19)),  # history from within
+        ((0, 10, 20), range(10, 19)),  # history may reach back before the start
+        ((8, 10, 20), range(14, 19)),  # but never before the series
+        ((0, 10, 12), range(10, 11)),
+        ((0, 10, 11), range(0)),  # too short for a horizon
+        ((0, 15, 10), range(0)),
+    ],
+)
+def test_origins_keep_within_their_series_and_part(bounds, expected):
+    assert window_origins(*bounds, SEQ_LEN, PRED_LEN).tolist() == list(expected)
+
+
+def test_a_stride_leaves_origins_out_but_not_the_first():
+    assert window_origins(0, 0, 20, SEQ_LEN, PRED_LEN, stride=5).tolist() == [6, 11, 16]
+
+
+def test_no_window_crosses_from_one_series_into_the_next():
+    bounds = [0, 15, 40]
+    origins = torch.cat(
+        [window_origins(low, low, high, SEQ_LEN, PRED_LEN) for low, high in pairwise(bounds)]
+    )
+    for origin in origins.tolist():
+        first, last = origin - SEQ_LEN, origin + PRED_LEN - 1
+        assert (first < 15) == (last < 15)
+
+
+def test_a_horizon_beyond_the_rows_is_refused(windows):
+    with pytest.raises(FrameError, match="forecast up to row 40, but the rows are 0 to 39"):
+        replace(windows, origins=torch.tensor([39]))
+
+
+def test_history_before_the_first_row_is_never_read(windows):
+    early = replace(windows, origins=torch.tensor([SEQ_LEN - 1]))
+    with pytest.raises(IndexError):
+        early.batch(torch.tensor([0]))
+
+
+def test_each_row_needs_its_marks(windows):
+    with pytest.raises(FrameError, match="values have 40 rows and marks 39"):
+        replace(windows, marks=windows.marks[1:])
+
+
+def etth1_windows(path, features, part):
+    """The windows of the reference's ETT data set, from the file."""
+    frame = pd.read_csv(path, parse_dates=["date"])
+    times = pd.DatetimeIndex(frame.pop("date"))
+    columns = ["OT"] if features == "S" else list(frame)
+    split = ETT_HOUR.resolve(times[0], times[-1], "h")
+    ends = [0, *times.searchsorted([split.val_start, split.test_start, split.test_end])]
+    values = frame[columns].to_numpy()
+    k = ["train", "val", "test"].index(part)
+    return Windows.cut(
+        StandardScaler.fit(values[: ends[1]]).transform(values),
+        calendar_features(times, "h", "timeF"),
+        window_origins(0, int(ends[k]), int(ends[k + 1]), 96, 24),
+        seq_len=96,
+        label_len=48,
+        pred_len=24,
+        n_targets=7 if features == "M" else 1,
+    )
+
+
+@pytest.mark.parametrize("part", ["train", "val", "test"])
+@pytest.mark.parametrize("features", ["M", "S", "MS"])
+def test_windows_of_etth1_equal_the_reference(shared_golden, etth1_path, features, part):
+    golden = np.load(shared_golden / "etth1_windows_96_48_24.npz")
+    windows = etth1_windows(etth1_path, features, part)
+    assert len(windows) == golden[f"{features}/{part}/count"]
+    batch = windows.batch(torch.tensor([0, len(windows) - 1]))
+    n_targets = batch.y.shape[2]
+    for i, which in enumerate(["first", "last"]):
+        expected = {
+            name: golden[f"{features}/{part}/{which}/{name}"]
+            for name in ("x", "y", "x_mark", "y_mark")
+        }
+        np.testing.assert_array_equal(batch.x_enc[i], expected["x"])
+        np.testing.assert_array_equal(batch.x_enc[i, -48:], expected["y"][:48])
+        np.testing.assert_array_equal(batch.y[i], expected["y"][48:, -n_targets:])
+        np.testing.assert_allclose(batch.x_mark_enc[i], expected["x_mark"], atol=1e-6)
+        np.testing.assert_allclose(batch.x_mark_dec[i], expected["y_mark"], atol=1e-6)
