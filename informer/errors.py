@@ -3,12 +3,13 @@
     InformerError
     |-- ConfigError       a setting is impossible                         (also a ValueError)
     |-- FrameError        a data frame lacks what a forecast needs        (also a ValueError)
-    `-- CheckpointError   a saved model is missing, damaged or refused
+    |-- CheckpointError   a saved model is missing, damaged or refused
+    `-- TrainingError     a training cannot go on, or has nothing to learn from
 
 Each message says what was expected, what came, and what to do.
 """
 
-__all__ = ["CheckpointError", "ConfigError", "FrameError", "InformerError"]
+__all__ = ["CheckpointError", "ConfigError", "FrameError", "InformerError", "TrainingError"]
 
 
 class InformerError(Exception):
@@ -25,3 +26,7 @@ class FrameError(InformerError, ValueError):
 
 class CheckpointError(InformerError):
     """A saved model that cannot be loaded: names the file and the reason."""
+
+
+class TrainingError(InformerError):
+    """A training that cannot go on: names the epoch, what went wrong and the mend."""
