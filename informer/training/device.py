@@ -1,0 +1,114 @@
+"""The one file that names hardware: which device, how many processes, which precision."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import shutil
+import warnings
+
+import torch
+from lightning_fabric import Fabric
+from lightning_fabric.plugins import MixedPrecision, Precision
+from lightning_fabric.plugins.environments import TorchElasticEnvironment
+from torch import nn
+
+from informer.config import TrainingConfig
+from informer.errors import ConfigError
+
+__all__ = [
+    "compiled",
+    "for_processes",
+    "generator_devices",
+    "make_fabric",
+    "seed_generators",
+    "starts_processes",
+]
+
+
+def make_fabric(config: TrainingConfig) -> Fabric:
+    """Bring up the device and precision that `config` asks for; starts no process yet.
+
+    Several devices are trained on by one process each, with averaged gradients (DDP). Where
+    torchrun started this process its siblings are joined; else `starts_processes` is true.
+
+    Raises:
+        ConfigError: The machine lacks the accelerator, or as many devices as asked for.
+    """
+    accelerator = _accelerator(config)
+    joined = TorchElasticEnvironment.detect() and config.devices != 1
+    n_devices = int(os.environ["LOCAL_WORLD_SIZE"]) if joined else _n_devices(config, accelerator)
+    n_nodes = int(os.environ["WORLD_SIZE"]) // n_devices if joined else 1
+    several = "ddp" if joined else "ddp_spawn"
+    bf16 = config.precision == "bf16"
+    return Fabric(
+        accelerator=accelerator,
+        devices=n_devices,
+        num_nodes=n_nodes,
+        strategy=several if n_devices * n_nodes > 1 else "auto",
+        plugins=[MixedPrecision("bf16-mixed", device=accelerator) if bf16 else Precision()],
+    )
+
+
+def starts_processes(fabric: Fabric) -> bool:
+    """Whether `fabric` has to start the processes that it trains in."""
+    return fabric.world_size > 1 and not TorchElasticEnvironment.detect()
+
+
+def for_processes(model: nn.Module, fabric: Fabric) -> nn.Module:
+    """`model` as one of several processes runs it; on GPUs with batch norms over all of them."""
+    if fabric.world_size > 1 and fabric.device.type == "cuda":
+        synchronised: nn.Module = nn.SyncBatchNorm.convert_sync_batchnorm(model)  # type: ignore[no-untyped-call]
+        return synchronised
+    return model
+
+
+def compiled(model: nn.Module, device: torch.device) -> nn.Module:
+    """`model` under torch.compile, or as it is, with a warning, where no compiler is found."""
+    names = [os.environ.get("CXX", ""), "c++", "g++", "clang++", "cl"]
+    found = any(shutil.which(name) for name in names if name)
+    if device.type == "cuda":
+        found = found and importlib.util.find_spec("triton") is not None
+    if found:
+        return torch.compile(model)  # type: ignore[return-value]
+    warnings.warn(
+        "compile=True needs a C++ compiler, and Triton on a GPU, and none was found: training runs "
+        "uncompiled. Install g++, or set compile to false.",
+        stacklevel=2,
+    )
+    return model
+
+
+def generator_devices(device: torch.device) -> list[int]:
+    """The CUDA devices from whose global generator dropout on `device` draws."""
+    return [device.index or 0] if device.type == "cuda" else []
+
+
+def seed_generators(device: torch.device, seed: int) -> None:
+    """Seed the global generators from which dropout on `device` draws."""
+    torch.default_generator.manual_seed(seed)
+    if device.type == "cuda":
+        with torch.cuda.device(device):
+            torch.cuda.manual_seed(seed)
+
+
+def _accelerator(config: TrainingConfig) -> str:
+    found = torch.cuda.is_available()
+    if config.accelerator == "cuda" and not found:
+        raise ConfigError(
+            "accelerator is 'cuda', but torch finds no CUDA device; use auto or cpu, or install a "
+            "CUDA build of torch and its driver."
+        )
+    return "cuda" if found and config.accelerator != "cpu" else "cpu"
+
+
+def _n_devices(config: TrainingConfig, accelerator: str) -> int:
+    n_found = torch.cuda.device_count() if accelerator == "cuda" else None
+    if config.devices == "auto":
+        return n_found or 1
+    if n_found is not None and config.devices > n_found:
+        raise ConfigError(
+            f"devices is {config.devices}, but this machine has {n_found} CUDA devices; use at "
+            "most that many, or 'auto'."
+        )
+    return config.devices

@@ -1,0 +1,123 @@
+"""Fit a network to windows: the loop, over Lightning Fabric; its phases are in `phases`.
+
+resume -> (train an epoch -> validate -> decide -> save -> report)* -> take the best weights
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+
+import torch
+from lightning_fabric import Fabric
+from torch import nn
+
+from informer.config import TrainingConfig
+from informer.data.windows import Windows
+from informer.errors import TrainingError
+from informer.training.checkpoint import Progress
+from informer.training.device import generator_devices, make_fabric, starts_processes
+from informer.training.phases import Phases
+from informer.training.processes import run_in_processes
+from informer.training.records import EpochRecord, OnEpoch, OnStep, TrainingResult
+
+__all__ = ["EpochRecord", "TrainingResult", "fit"]
+
+
+def fit(
+    model: nn.Module,
+    train: Windows,
+    val: Windows,
+    config: TrainingConfig,
+    *,
+    checkpoint_dir: Path | None = None,
+    on_epoch: OnEpoch | None = None,
+    on_step: OnStep | None = None,
+    resume: bool = True,
+) -> TrainingResult:
+    """Train `model` in place and leave it with the weights of the best epoch, in eval mode.
+
+    The result is a function of the model's weights, the windows and `config` (on one kind of
+    device, dropout apart where the number of processes changes): the caller's random generators
+    are neither read nor moved. `batch_size` counts the windows of a step over all processes.
+
+    Args:
+        model: Called as `informer.nn.model.Informer` is.
+        train: Windows to learn from; every one counts in every epoch, unless `steps_per_epoch`.
+        val: Windows that choose the best epoch; every one counts.
+        config: Optimiser, schedule, loss, length, precision, devices.
+        checkpoint_dir: Where each epoch is saved, and where a training that was cut off goes on
+            with the losses and weights that it would have had.
+        on_epoch: Called after each epoch is saved; what it raises ends the training and comes out
+            of here, the model having the last epoch's weights.
+        on_step: Called now and then with the steps done, the steps in all, and the train loss.
+        resume: Whether to go on from `checkpoint_dir`; False begins afresh and writes over it.
+
+    Raises:
+        TrainingError: There is no window, or a loss is not finite.
+        ConfigError: The network does not fit the windows, or the devices are not there.
+        CheckpointError: `checkpoint_dir` holds another training's files, or damaged ones.
+    """
+    for name, windows in (("train", train), ("val", val)):
+        if not len(windows):
+            raise TrainingError(f"there is no {name} window; supply more rows or move the split.")
+    fabric = make_fabric(config)
+    job = partial(
+        _run, train=train, val=val, config=config, checkpoint_dir=checkpoint_dir, resume=resume
+    )
+    if starts_processes(fabric):
+        result, weights = run_in_processes(fabric, job, model, on_epoch, on_step)
+        model.load_state_dict(weights)
+    else:
+        fabric.launch()
+        result = job(fabric, model, on_epoch, on_step)
+    model.eval()
+    return result
+
+
+def _run(
+    fabric: Fabric,
+    model: nn.Module,
+    on_epoch: OnEpoch | None,
+    on_step: OnStep | None,
+    *,
+    train: Windows,
+    val: Windows,
+    config: TrainingConfig,
+    checkpoint_dir: Path | None,
+    resume: bool,
+) -> TrainingResult:
+    """The whole training, in each process; only the first one saves and reports."""
+    run = Phases(
+        fabric,
+        model,
+        train,
+        val,
+        config,
+        checkpoint_dir=checkpoint_dir,
+        on_step=on_step if fabric.is_global_zero else None,
+    )
+    home = next(model.parameters()).device
+    try:
+        progress = run.resume() if resume else Progress()
+        resumed_from = progress.epoch
+        with torch.random.fork_rng(generator_devices(fabric.device)):
+            while not _is_over(progress, config):
+                progress = run.epoch(progress)
+                run.save(progress)
+                if on_epoch is not None and fabric.is_global_zero:
+                    on_epoch(progress.history[-1])
+        model.load_state_dict(run.best)
+    finally:
+        model.to(home)
+    return TrainingResult(
+        history=progress.history,
+        best_epoch=progress.stopping.best_epoch,
+        best_val_loss=progress.stopping.best_val_loss,
+        stopped_early=progress.epoch < config.epochs,
+        resumed_from=resumed_from,
+    )
+
+
+def _is_over(progress: Progress, config: TrainingConfig) -> bool:
+    return progress.epoch >= config.epochs or progress.stopping.is_over(config.patience)

@@ -1,0 +1,113 @@
+"""One step of training and one pass of validation, for any network with the Informer's signature.
+
+B batch   L seq_len   P pred_len   M calendar features
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torch.nn.utils import clip_grad_norm_
+
+from informer.data.windows import Batch, Windows
+from informer.errors import ConfigError
+
+__all__ = ["LOSSES", "Loss", "Network", "Step", "evaluate", "forecast_loss", "train_step"]
+
+Loss = Callable[[Tensor, Tensor], Tensor]
+
+Network = Callable[..., Any]
+"""(x_enc, x_mark_enc, x_dec, x_mark_dec, *, generator) -> (B, P, c_out), or a tuple of it first."""
+
+LOSSES: dict[str, Loss] = {"mse": F.mse_loss, "mae": F.l1_loss, "huber": F.huber_loss}
+
+
+class Step(NamedTuple):
+    """What one step gives; reading a number from it waits for the device."""
+
+    loss: Tensor  # () mean over the batch, before the step
+    grad_norm: Tensor | None  # () total norm before clipping; None where nothing is clipped
+
+
+def forecast_loss(
+    network: Network, batch: Batch, loss: Loss, generator: torch.Generator | None = None
+) -> Tensor:
+    """() mean loss of the forecasts of a batch, in float32.
+
+    Args:
+        network: Builds the decoder's input itself.
+        batch: B windows.
+        loss: Mean over all entries of two tensors of one shape.
+        generator: On the CPU, from which ProbSparse draws its sampled keys; None is the global one.
+
+    Raises:
+        ConfigError: The network does not forecast what the windows hold.
+    """
+    output = network(batch.x_enc, batch.x_mark_enc, None, batch.x_mark_dec, generator=generator)
+    forecast = output[0] if isinstance(output, tuple) else output
+    if forecast.shape != batch.y.shape:
+        raise ConfigError(
+            f"the network forecasts (B, pred_len, c_out) = {tuple(forecast.shape)}, but the "
+            f"windows hold {tuple(batch.y.shape)}; set pred_len and c_out to the windows' own."
+        )
+    return loss(forecast.float(), batch.y)
+
+
+def train_step(
+    network: Network,
+    parameters: Iterable[nn.Parameter],
+    optimizer: torch.optim.Optimizer,
+    batch: Batch,
+    loss: Loss,
+    *,
+    weight: float = 1.0,
+    max_grad_norm: float | None = None,
+    generator: torch.Generator | None = None,
+) -> Step:
+    """Forward, backward, clip, step; nothing here waits for the device.
+
+    Args:
+        network: In train mode.
+        parameters: Those whose gradients are clipped together.
+        optimizer: Of the same parameters.
+        batch: B windows.
+        loss: Mean over all entries of two tensors of one shape.
+        weight: Factor on the gradients, for a process whose part of a batch is not its fair share.
+        max_grad_norm: Bound on the total gradient norm; None leaves the gradients alone.
+        generator: On the CPU, from which ProbSparse draws its sampled keys; None is the global one.
+    """
+    optimizer.zero_grad(set_to_none=True)
+    value = forecast_loss(network, batch, loss, generator)
+    (value if weight == 1.0 else value * weight).backward()  # type: ignore[no-untyped-call]
+    grad_norm = None
+    if max_grad_norm is not None:
+        grad_norm = clip_grad_norm_(parameters, max_grad_norm)
+    optimizer.step()
+    return Step(value.detach(), grad_norm)
+
+
+@torch.inference_mode()
+def evaluate(
+    network: Network, windows: Windows, batches: Iterable[Tensor], loss: Loss, seed: int
+) -> Tensor:
+    """() float64 sum over windows of their mean loss; every window of `batches` counts once.
+
+    Every batch draws the same sampled keys, so that the sum is a function of weights and windows,
+    however they are batched.
+
+    Args:
+        network: In eval mode.
+        windows: Where the windows are cut from.
+        batches: Numbers of windows, (B,) each.
+        loss: Mean over all entries of two tensors of one shape.
+        seed: Of the sampled keys.
+    """
+    total = torch.zeros((), dtype=torch.float64, device=windows.device)
+    for index in batches:
+        generator = torch.Generator().manual_seed(seed)
+        total += forecast_loss(network, windows.batch(index), loss, generator) * len(index)
+    return total
