@@ -199,7 +199,8 @@ def outliers_as_missing(
     counts = {}
     for name, column in contract.columns.items():
         if column.outliers == "missing" and name in cleaned:
-            outside = out_of_range(cleaned[name], column.min, column.max)
+            numbers = pd.to_numeric(cleaned[name], errors="coerce")
+            outside = out_of_range(numbers, column.min, column.max)
             cleaned[name] = cleaned[name].mask(outside)
             counts[name] = int(outside.sum())
     return cleaned, counts

@@ -252,8 +252,7 @@ def run_rules(
         done = checkpoint.run(batch_parameters={"dataframe": rows}, run_id=run_id)
         (checked,) = done.run_results.values()
         outcomes += [_outcome(one) for one in checked.results]
-    context.build_data_docs(site_names=["local"])
-    return outcomes, docs_dir / "index.html"
+    return outcomes, _write_docs(context, docs_dir)
 
 
 def _context(docs_dir: Path) -> EphemeralDataContext:
@@ -273,6 +272,11 @@ def _context(docs_dir: Path) -> EphemeralDataContext:
         analytics_enabled=False,
     )
     return gx.get_context(mode="ephemeral", project_config=config)
+
+
+def _write_docs(context: EphemeralDataContext, docs_dir: Path) -> Path:
+    context.build_data_docs(site_names=["local"])
+    return docs_dir / "index.html"
 
 
 def _outcome(checked: ExpectationValidationResult) -> Outcome:

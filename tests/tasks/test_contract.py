@@ -137,3 +137,12 @@ def test_only_outliers_that_the_contract_blanks_become_missing() -> None:
     assert cleaned["speed"].isna().tolist() == [True, False, True, True]
     assert cleaned["temp"].tolist() == frame["temp"].tolist()
     assert frame["speed"].iloc[0] == 1048.0
+
+
+def test_text_in_a_blanked_column_is_left_for_the_structural_gate() -> None:
+    speed = ColumnContract(type="number", max=120, mostly=0.5, outliers="missing")
+    cleaned, counts = outliers_as_missing(
+        pd.DataFrame({"speed": ["calm", 5.0]}), contract(speed=speed)
+    )
+    assert counts == {"speed": 0}
+    assert cleaned["speed"].tolist() == ["calm", 5.0]
