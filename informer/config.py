@@ -1,4 +1,4 @@
-"""What a forecaster is made of, as frozen dataclasses: every default of the library is written here.
+"""What a forecaster is made of, as frozen dataclasses: every default of the library stands here.
 
 The names of `InformerConfig` are those of the paper and of the reference implementation
 (Zhou et al., AAAI 2021); a value that cannot work raises a `ConfigError` that names its field.
@@ -22,12 +22,12 @@ def _require(condition: bool, message: str) -> None:
         raise ConfigError(message)
 
 
-def _require_choice(config: Any, name: str, choices: tuple[str, ...]) -> None:
+def _require_choice(config: object, name: str, choices: tuple[str, ...]) -> None:
     value = getattr(config, name)
     _require(value in choices, f"{name} is {value!r}; use one of {', '.join(choices)}.")
 
 
-def _require_at_least(config: Any, minimum: float, *names: str) -> None:
+def _require_at_least(config: object, minimum: float, *names: str) -> None:
     for name in names:
         value = getattr(config, name)
         _require(value >= minimum, f"{name} is {value}; it must be at least {minimum}.")
@@ -262,7 +262,7 @@ class ForecasterConfig:
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> ForecasterConfig:
-        """Build from `dataclasses.asdict` output, as read back from JSON; an unknown name raises."""
+        """Build from `dataclasses.asdict` output read back from JSON; an unknown name raises."""
         parts = {"frame": FrameConfig, "model": InformerConfig, "training": TrainingConfig}
         unknown = sorted(set(values) - {f.name for f in fields(cls)})
         _require(not unknown, f"unknown fields {unknown}; this version cannot read the config.")

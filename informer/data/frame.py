@@ -5,69 +5,20 @@ C channels   S series   T rows of all series, one after the other
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import warnings
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
 from informer.config import FrameConfig
-from informer.data.calendar import calendar_features, pandas_offset
+from informer.data.calendar import pandas_offset
+from informer.data.panel import Panel
 from informer.errors import FrameError
 
-__all__ = ["Panel", "parse_times", "regular_frame", "regular_panel", "series_names"]
+__all__ = ["long_targets", "parse_times", "regular_frame", "regular_panel", "series_names"]
 
 SINGLE_SERIES = ""
-
-
-@dataclass(frozen=True)
-class Panel:
-    """Regular series stacked along time: what windows are cut from.
-
-    Attributes:
-        ids: the S series, sorted; `("",)` where the frame has no id column.
-        bounds: (S + 1,) row at which each series begins, closed by T.
-        grid: every time step from the first row of any series to the last.
-        steps: (T,) position of each row in `grid`.
-        values: (T, C) float64 in the data's own units, gaps filled with the last value before.
-        observed: (T, C) False where a value was filled.
-    """
-
-    ids: tuple[str, ...]
-    bounds: npt.NDArray[np.int64]
-    grid: pd.DatetimeIndex
-    steps: npt.NDArray[np.int64]
-    values: npt.NDArray[np.float64]
-    observed: npt.NDArray[np.bool_]
-
-    @property
-    def times(self) -> pd.DatetimeIndex:
-        """(T,) the time of each row, naive (UTC where the frame had a zone)."""
-        return self.grid[self.steps]
-
-    def marks(self, config: FrameConfig, embed: str) -> npt.NDArray[np.float32]:
-        """(T, M) calendar features, read off the clock of `config.time_zone`."""
-        return clock_features(self.grid, config, embed)[self.steps]
-
-    def rows_between(self, start: pd.Timestamp | None, stop: pd.Timestamp | None) -> list[slice]:
-        """One slice of rows per series that covers start <= time < stop."""
-        first = 0 if start is None else int(self.grid.searchsorted(start))
-        last = len(self.grid) if stop is None else int(self.grid.searchsorted(stop))
-        found = []
-        for begin, end in zip(self.bounds[:-1], self.bounds[1:], strict=True):
-            steps = self.steps[begin:end]
-            low, high = np.searchsorted(steps, [first, last])
-            found.append(slice(int(begin + low), int(begin + high)))
-        return found
-
-
-def clock_features(
-    times: pd.DatetimeIndex, config: FrameConfig, embed: str
-) -> npt.NDArray[np.float32]:
-    """(T, M) calendar features of naive UTC `times` as the clocks of `config.time_zone` show."""
-    if config.time_zone is not None:
-        times = times.tz_localize("UTC").tz_convert(config.time_zone).tz_localize(None)
-    return calendar_features(times, config.freq, embed)
 
 
 def series_names(ids: tuple[str, ...], config: FrameConfig) -> list[list[str]]:
@@ -83,15 +34,35 @@ def series_names(ids: tuple[str, ...], config: FrameConfig) -> list[list[str]]:
     return [[f"{series}/{target}" for target in config.targets] for series in ids]
 
 
-def parse_times(column: pd.Series[object], name: str) -> pd.Series[pd.Timestamp]:
+def long_targets(frame: pd.DataFrame, config: FrameConfig) -> pd.DataFrame:
+    """The targets as unique_id, ds, y: a row per target and row of `frame`, named as forecasts."""
+    ids = () if config.id_column is None else tuple(frame[config.id_column].unique())
+    names = dict(zip(ids or (SINGLE_SERIES,), series_names(ids, config), strict=True))
+    owner = frame[config.id_column] if ids else pd.Series(SINGLE_SERIES, index=frame.index)
+    parts = [
+        pd.DataFrame(
+            {
+                "unique_id": owner.map({series: names[series][i] for series in names}),
+                "ds": frame[config.time_column],
+                "y": frame[target],
+            }
+        )
+        for i, target in enumerate(config.targets)
+    ]
+    return pd.concat(parts, ignore_index=True)
+
+
+def parse_times(column: pd.Series, name: str) -> pd.Series[pd.Timestamp]:
     """Read a column as times: naive ones as they are, zoned ones in UTC and made naive.
+
+    Text is read as ISO 8601, else in the one format that its first value shows.
 
     Raises:
         FrameError: a value is missing or is no time.
     """
     try:
-        times = pd.to_datetime(column, utc=_zoned(column))
-    except (ValueError, TypeError) as error:
+        times = _read_times(column)
+    except (ValueError, TypeError, UserWarning) as error:
         raise FrameError(
             f"column {name!r} must hold times, but {_first_bad_time(column)!r} is none "
             f"({type(error).__name__}). Write them as 2013-01-31 06:00:00."
@@ -104,15 +75,29 @@ def parse_times(column: pd.Series[object], name: str) -> pd.Series[pd.Timestamp]
     return times.dt.tz_localize(None) if times.dt.tz is not None else times
 
 
-def _zoned(column: pd.Series[object]) -> bool:
+def _read_times(column: pd.Series) -> pd.Series[pd.Timestamp]:
+    zoned = _zoned(column)
+    if not pd.api.types.is_string_dtype(column):
+        return pd.to_datetime(column, utc=zoned)
+    try:
+        return pd.to_datetime(column, utc=zoned, format="ISO8601")
+    except ValueError:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")  # pandas warns where it would guess value by value
+            return pd.to_datetime(column, utc=zoned)
+
+
+def _zoned(column: pd.Series) -> bool:
     if isinstance(column.dtype, pd.DatetimeTZDtype):
         return True
     text = column.dropna().astype(str)
     return bool(len(text)) and bool(text.str.contains(r"(?:Z|[+-]\d{2}:?\d{2})$").all())
 
 
-def _first_bad_time(column: pd.Series[object]) -> object:
-    bad = pd.to_datetime(column, errors="coerce", utc=True).isna()
+def _first_bad_time(column: pd.Series) -> object:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # only an example is looked for
+        bad = pd.to_datetime(column, errors="coerce", utc=True, format="mixed").isna()
     return column[bad].iloc[0] if bad.any() else column.iloc[0]
 
 
@@ -157,7 +142,7 @@ def regular_panel(frame: pd.DataFrame, config: FrameConfig) -> Panel:
     rows = np.arange(len(values))[:, None]
     first = np.repeat(bounds[:-1], np.diff(bounds))[:, None]
     last = np.maximum.accumulate(np.where(observed, rows, -1), axis=0)  # (T, C)
-    started = (last >= first).all(axis=1)
+    started = np.all(last >= first, axis=1)
     _check_started(ids, bounds, observed, config)
     gap = np.where(started[:, None], rows - last, 0)
     if gap.max(initial=0) > config.max_gap:

@@ -27,7 +27,6 @@ from tasks.validate import (
     validate_frame,
 )
 
-# Great Expectations 1.24 imports sre_constants and sre_parse, which Python 3.11 deprecates.
 pytestmark = pytest.mark.filterwarnings(
     "ignore:module 'sre_(constants|parse)' is deprecated:DeprecationWarning"
 )

@@ -1,0 +1,63 @@
+# Two commands, each complete on a fresh machine: make demo, make test.
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/pip install --disable-pip-version-check --quiet -c constraints.txt
+STORE := $(CURDIR)/mlruns
+PREFECT_PORT ?= 4200
+MLFLOW_PORT ?= 5000
+export DO_NOT_TRACK := true
+export MLFLOW_DISABLE_TELEMETRY := true
+export PREFECT_SERVER_ANALYTICS_ENABLED := false
+export PREFECT_SERVER_UI_SHOW_PROMOTIONAL_CONTENT := false
+
+.PHONY: demo test test-slow check format ui bench clean
+.DEFAULT_GOAL := demo
+
+demo: $(VENV)/.demo
+	@$(BIN)/informer retrain nyc-weather --json
+
+test: $(VENV)/.dev
+	@$(BIN)/pytest
+
+test-slow: $(VENV)/.dev
+	@$(BIN)/pytest -m "slow and not gpu"
+
+check: $(VENV)/.dev
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports --no-cache
+
+format: $(VENV)/.dev
+	@$(BIN)/ruff check --fix .
+	@$(BIN)/ruff format .
+
+ui: $(VENV)/.demo
+	@PREFECT_HOME=$${PREFECT_HOME:-$(STORE)/prefect} $(BIN)/prefect server start --host 127.0.0.1 \
+	  --port $(PREFECT_PORT) & prefect=$$!; \
+	$(BIN)/mlflow ui --host 127.0.0.1 --port $(MLFLOW_PORT) \
+	  --backend-store-uri $${MLFLOW_TRACKING_URI:-sqlite:///$(STORE)/mlflow.db} & mlflow=$$!; \
+	trap 'kill $$prefect $$mlflow 2>/dev/null' INT TERM EXIT; \
+	echo "Prefect http://127.0.0.1:$(PREFECT_PORT)   MLflow http://127.0.0.1:$(MLFLOW_PORT)   (Ctrl-C stops both)"; \
+	wait
+
+bench: $(VENV)/.dev
+	@for file in benchmarks/*.py; do $(BIN)/python $$file || exit 1; done
+
+clean:
+	rm -rf $(VENV) mlruns/[!.]*
+
+$(VENV)/bin/python:
+	@echo "setting up $(VENV) with $(PYTHON)" >&2
+	@$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.demo: pyproject.toml constraints.txt | $(VENV)/bin/python
+	@echo "installing from constraints.txt; this takes some minutes, once" >&2
+	@$(PIP) -e '.[demo]' >&2
+	@touch $@
+
+$(VENV)/.dev: pyproject.toml constraints.txt | $(VENV)/bin/python
+	@echo "installing from constraints.txt; this takes some minutes, once" >&2
+	@$(PIP) -e '.[dev]' >&2
+	@touch $@ $(VENV)/.demo

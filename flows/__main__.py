@@ -1,0 +1,98 @@
+"""The command line: `informer COMMAND`, or `python -m flows COMMAND`.
+
+Exit status: 0 done; 1 the pipeline failed; 2 a mistake in the command or the configuration. A
+failure prints one `error:` line on stderr; with --json the last line of stdout is one JSON object.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import traceback
+from collections.abc import Callable, Sequence
+from typing import NoReturn
+
+from informer.errors import ConfigError, InformerError
+from tasks.errors import PipelineError
+from tasks.home import find_home, local_environment
+
+__all__ = ["main"]
+
+DONE, FAILED, MISUSED, INTERRUPTED = 0, 1, 2, 130
+Command = Callable[[argparse.Namespace], int]
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        print(f"error: {message}. See: {self.prog} --help", file=sys.stderr)
+        raise SystemExit(MISUSED)
+
+
+def _parser() -> argparse.ArgumentParser:
+    common = _Parser(add_help=False)
+    common.add_argument("--json", action="store_true", help="end stdout with one JSON object")
+    common.add_argument("--debug", action="store_true", help="show the traceback of a failure")
+    conf = _Parser(add_help=False)
+    conf.add_argument("conf", metavar="CONF", help="a file under conf/, or its name")
+    parser = _Parser(prog="informer", description="Long-horizon forecasting, from data to champion")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+
+    retrain = commands.add_parser(
+        "retrain", parents=[common, conf], help="data to validated, promoted model and forecast"
+    )
+    forecast = commands.add_parser(
+        "forecast", parents=[common, conf], help="batch forecast by the champion"
+    )
+    for command in (retrain, forecast):
+        command.add_argument(
+            "overrides", nargs="*", metavar="key=value", help="such as model.d_model=64"
+        )
+    forecast.add_argument("--as-of", metavar="TIME", help="forget what came after this time")
+    forecast.add_argument("--output", metavar="DIR", help="folder of the forecast files")
+    data = commands.add_parser("data", help="the data sets known by name")
+    actions = data.add_subparsers(dest="action", required=True, metavar="ACTION")
+    actions.add_parser("list", parents=[common], help="what there is, and what lies here")
+    fetch = actions.add_parser("fetch", parents=[common], help="download into the cache")
+    fetch.add_argument("name", metavar="NAME")
+    commands.add_parser(
+        "doctor", parents=[common], help="what is installed, reachable, writable; and the mend"
+    )
+    return parser
+
+
+def _command(name: str) -> Command:
+    """The function behind a command; its imports are paid for only when it runs."""
+    from flows import commands
+
+    known: dict[str, Command] = {
+        "retrain": commands.retrain,
+        "forecast": commands.forecast,
+        "data": commands.data,
+        "doctor": commands.doctor,
+    }
+    return known[name]
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Parse, run, and turn what was raised into one line and an exit status."""
+    args = _parser().parse_args(argv)
+    for name, value in local_environment(find_home()).items():
+        os.environ.setdefault(name, value)
+    try:
+        return _command(args.command)(args)
+    except (ConfigError, PipelineError, InformerError) as error:
+        status, text = (MISUSED if isinstance(error, ConfigError) else FAILED), str(error)
+    except KeyboardInterrupt:
+        status, text = INTERRUPTED, "interrupted; the MLflow run is marked KILLED"
+    except Exception as error:
+        status = FAILED
+        text = f"unexpected {type(error).__name__}: {error}. Run again with --debug and report it."
+    if args.debug:
+        traceback.print_exc()
+    print(f"error: {' '.join(text.split())}", file=sys.stderr)
+    return status
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,162 @@
+"""What each command does with its arguments, and what it shows."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+from typing import Any
+
+import pandas as pd
+from rich.console import Console
+from rich.table import Table
+
+from flows.forecast import forecast as forecast_flow
+from flows.retrain import Retrained
+from flows.retrain import retrain as retrain_flow
+from informer.errors import ConfigError
+from tasks.config import RunConfig, load_config
+from tasks.doctor import FAIL, examine
+from tasks.home import find_home
+from tasks.sources import DATASETS, fetch, find_dataset, locate
+
+__all__ = ["data", "doctor", "forecast", "retrain"]
+
+
+def retrain(args: argparse.Namespace) -> int:
+    """`informer retrain CONF [key=value ...]`."""
+    config = _config(args)
+    _quiet(args)
+    done = retrain_flow(config)
+    _show_retrained(config, done)
+    _finish(args, _retrained_record(config, done))
+    return 0
+
+
+def forecast(args: argparse.Namespace) -> int:
+    """`informer forecast CONF [--as-of TIME] [--output DIR]`."""
+    as_of = None if args.as_of is None else _time(args.as_of)
+    config = _config(args)
+    if args.output is not None:
+        config = config.with_values({"forecast.output": args.output})
+    _quiet(args)
+    made = forecast_flow(config, as_of)
+    Console().print(
+        f"{made.n_rows:,} rows for {made.n_series} series after {made.cutoff}, by version "
+        f"{made.model_version}: {made.path}",
+        soft_wrap=True,
+    )
+    record = {"model_version": made.model_version, "n_series": made.n_series}
+    record |= {"n_rows": made.n_rows, "cutoff": made.cutoff, "path": str(made.path)}
+    _finish(args, record)
+    return 0
+
+
+def data(args: argparse.Namespace) -> int:
+    """`informer data list` and `informer data fetch NAME`."""
+    home = find_home()
+    if args.action == "fetch":
+        dataset = find_dataset(args.name)
+        if dataset is None:
+            known = ", ".join(d.name for d in DATASETS)
+            raise ConfigError(f"no data set is known as {args.name!r}; known are {known}.")
+        path = fetch(dataset, home)
+        Console().print(str(path), soft_wrap=True)
+        _finish(args, {"name": dataset.name, "path": str(path)})
+        return 0
+    found = [(d, locate(d, home)) for d in DATASETS]
+    table = Table("name", "what", "license", "on this machine")
+    for known_set, place in found:
+        table.add_row(known_set.name, known_set.about, known_set.license, str(place or "no"))
+    Console().print(table)
+    rows = [{"name": d.name, "license": d.license, "path": p and str(p)} for d, p in found]
+    _finish(args, {"datasets": rows})
+    return 0
+
+
+def doctor(args: argparse.Namespace) -> int:
+    """`informer doctor`."""
+    checks = examine(find_home())
+    table = Table("", "what", "found", "mend")
+    for check in checks:
+        table.add_row(check.state, check.what, check.found, check.mend)
+    Console().print(table)
+    failed = any(check.state == FAIL for check in checks)
+    rows = [vars(check) for check in checks]
+    _finish(args, {"status": "failed" if failed else "ok", "checks": rows})
+    return int(failed)
+
+
+def _config(args: argparse.Namespace) -> RunConfig:
+    return load_config(args.conf, args.overrides, conf_dir=find_home().conf_dir)
+
+
+def _time(text: str) -> pd.Timestamp:
+    try:
+        time = pd.Timestamp(text)
+    except ValueError as error:
+        raise ConfigError(f"--as-of {text!r} is no time; write 2013-12-01T06:00.") from error
+    return time if time.tz is None else time.tz_convert("UTC").tz_localize(None)
+
+
+def _finish(args: argparse.Namespace, record: dict[str, Any]) -> None:
+    if args.json:
+        print(json.dumps(record), flush=True)
+
+
+class _WithoutTraceback(logging.Filter):
+    """Keeps tracebacks off the terminal: a failure is told in one line, Prefect keeps the rest."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Drop a record that carries an exception."""
+        return not record.exc_info
+
+
+def _quiet(args: argparse.Namespace) -> None:
+    if args.debug:
+        return
+    for logger in (logging.getLogger("prefect"), logging.getLogger()):
+        for handler in logger.handlers:
+            handler.addFilter(_WithoutTraceback())
+
+
+def _show_retrained(config: RunConfig, done: Retrained) -> None:
+    console = Console()
+    table = Table("model", "MSE", "MAE", "MASE", "coverage of 80 %", title=f"{config.name}, test")
+    for name, errors in sorted(done.evaluation.metrics.items(), key=lambda item: item[1]["mse"]):
+        cells = (f"{errors[k]:.4f}" for k in ("mse", "mae", "mase"))
+        table.add_row(name, *cells, f"{100 * errors['coverage']:.1f} %")
+    decision = done.promotion.decision
+    console.print(table)
+    console.print(f"{decision.verdict}: {decision.reason}", soft_wrap=True, highlight=False)
+    console.print(
+        f"version {done.version} was judged, version {done.promotion.champion_version} serves",
+        highlight=False,
+    )
+    console.print(f"forecast: {done.forecast.path}", soft_wrap=True, highlight=False)
+    console.print("the runs, models and plots: make ui", highlight=False)
+
+
+def _retrained_record(config: RunConfig, done: Retrained) -> dict[str, Any]:
+    decision, evaluation = done.promotion.decision, done.evaluation
+    champion = evaluation.metrics.get("champion")
+    return {
+        "status": "completed",
+        "run_id": done.run_id,
+        "model_name": config.name,
+        "model_version": done.version,
+        "promoted": decision.verdict == "PROMOTE",
+        "verdict": decision.verdict,
+        "reason": decision.reason,
+        "metrics": evaluation.metrics["informer"],
+        "baselines": {
+            name: {"mse": errors["mse"], "mae": errors["mae"]}
+            for name, errors in evaluation.baselines.items()
+        },
+        "champion": None
+        if evaluation.champion_version is None
+        else {"version": evaluation.champion_version} | (champion or {}),
+        "champion_version": done.promotion.champion_version,
+        "n_windows": evaluation.n_windows,
+        "forecast_path": str(done.forecast.path),
+    }

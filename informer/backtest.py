@@ -1,0 +1,176 @@
+"""Rolling-origin evaluation: every model forecasts the same windows, scored in the same units.
+
+N windows of a series   P pred_len   C_t targets
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import torch
+
+from informer.config import FrameConfig
+from informer.data.frame import regular_panel, series_names
+from informer.data.panel import Panel
+from informer.errors import FrameError
+from informer.forecaster import Forecaster
+from informer.metrics import score_table, seasonal_scale
+
+__all__ = ["Backtest", "backtest"]
+
+INTERVAL = (0.1, 0.9)
+
+
+@dataclass(frozen=True)
+class Backtest:
+    """What a rolling-origin evaluation found.
+
+    Attributes:
+        scores: model, unique_id, step, n, mse, mae (both in units of the train rows' standard
+            deviation), mae_units, mase, coverage (of the interval from q10 to q90).
+        examples: unique_id, ds, cutoff, y, and the first model's y_hat, y_hat_q10 and y_hat_q90,
+            for a few evenly spread origins of each series.
+        n_windows: how many windows each model forecast.
+        first, last: the first and the last cutoff.
+    """
+
+    scores: pd.DataFrame
+    examples: pd.DataFrame
+    n_windows: int
+    first: pd.Timestamp
+    last: pd.Timestamp
+
+
+def backtest(
+    models: Mapping[str, Forecaster],
+    frame: pd.DataFrame,
+    between: tuple[pd.Timestamp, pd.Timestamp],
+    *,
+    stride: int = 1,
+    n_examples: int = 3,
+) -> Backtest:
+    """Forecast all horizons that lie within `between` with every model and score them.
+
+    Errors are scaled by the first model's train rows for all models, so that they compare; the
+    values of MASE's denominator come from the rows before `between`.
+
+    Args:
+        models: name to forecaster; all forecast the same columns and horizon.
+        frame: long frame that holds the test rows and the history before them.
+        between: first time of the test rows, and the time at which they end (exclusive).
+        stride: steps from one origin to the next.
+        n_examples: how many origins of each series to keep for plots.
+
+    Raises:
+        FrameError: no window lies within `between`.
+    """
+    first = next(iter(models.values()))
+    config = first.config
+    panel = regular_panel(frame, config.frame)
+    look_back = max(model.look_back for model in models.values())
+    origins = panel.origins(between, look_back, config.model.pred_len, stride)
+    if not len(origins):
+        raise FrameError(
+            f"no window of {look_back} + {config.model.pred_len} steps has its horizon from "
+            f"{between[0]} to {between[1]}. Move the split or supply more history."
+        )
+    rows = origins.numpy()[:, None] + np.arange(config.model.pred_len)  # (N, P)
+    n_targets = len(config.frame.targets)
+    truth = np.where(panel.observed, panel.values, np.nan)[:, -n_targets:][rows]  # (N, P, C_t)
+    scales = _mase_scales(panel, between[0], config.season, n_targets)
+    scores, shown = [], {"y": truth}
+    for name, model in models.items():
+        forecast, offsets = model.forecast_windows(panel, origins)
+        low, high = _interval(model, offsets)
+        interval = (forecast + low, forecast + high)
+        table = _score_by_series(
+            truth, forecast, interval, (first.target_std, scales),
+            _series_of(panel, origins.numpy()), series_names(panel.ids, config.frame),
+        )  # fmt: skip
+        table.insert(0, "model", name)
+        scores.append(table)
+        if model is first:
+            shown |= {"y_hat": forecast, "y_hat_q10": interval[0], "y_hat_q90": interval[1]}
+    cutoffs = panel.times[origins.numpy() - 1]
+    return Backtest(
+        scores=pd.concat(scores, ignore_index=True),
+        examples=_examples(panel, origins, shown, config.frame, n_examples),
+        n_windows=len(origins),
+        first=cutoffs.min(),
+        last=cutoffs.max(),
+    )
+
+
+def _mase_scales(
+    panel: Panel, stop: pd.Timestamp, season: int, n_targets: int
+) -> npt.NDArray[np.float64]:
+    """(S, C_t) denominators of MASE from the rows of each series before `stop`."""
+    return np.stack(
+        [
+            seasonal_scale(
+                panel.values[part, -n_targets:], panel.observed[part, -n_targets:], season
+            )
+            for part in panel.rows_between(None, stop)
+        ]
+    )
+
+
+def _interval(
+    model: Forecaster, offsets: npt.NDArray[np.float64]
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    levels = np.array(model.config.quantiles)
+    low, high = (int(np.abs(levels - level).argmin()) for level in INTERVAL)
+    return offsets[low], offsets[high]
+
+
+def _series_of(panel: Panel, origins: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    series: npt.NDArray[np.int64] = np.searchsorted(panel.bounds, origins, side="right") - 1
+    return series
+
+
+def _score_by_series(
+    truth: npt.NDArray[np.float64],
+    forecast: npt.NDArray[np.float64],
+    interval: tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]],
+    scales: tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]],
+    series: npt.NDArray[np.int64],
+    names: list[list[str]],
+) -> pd.DataFrame:
+    tables = []
+    for i in np.unique(series):
+        own = series == i
+        bounds = (interval[0][own], interval[1][own])
+        tables.append(
+            score_table(truth[own], forecast[own], bounds, (scales[0], scales[1][i]), names[i])
+        )
+    return pd.concat(tables, ignore_index=True)
+
+
+def _examples(
+    panel: Panel,
+    origins: torch.Tensor,
+    shown: Mapping[str, npt.NDArray[np.float64]],
+    config: FrameConfig,
+    n_examples: int,
+) -> pd.DataFrame:
+    series = _series_of(panel, origins.numpy())
+    names = series_names(panel.ids, config)
+    frames = []
+    for i in np.unique(series):
+        own = np.flatnonzero(series == i)
+        for window in own[np.linspace(0, len(own) - 1, n_examples).round().astype(int)]:
+            origin = int(origins[window])
+            n_steps = shown["y"].shape[1]
+            for column, name in enumerate(names[i]):
+                example: dict[str, object] = {
+                    "unique_id": name,
+                    "ds": panel.times[origin : origin + n_steps],
+                    "cutoff": panel.times[origin - 1],
+                }
+                example |= {k: v[window, :, column] for k, v in shown.items()}
+                frames.append(pd.DataFrame(example))
+    return pd.concat(frames, ignore_index=True)

@@ -1,0 +1,72 @@
+"""A saved model is a folder of JSON and safetensors: it holds no code and opens no pickle."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from informer.errors import CheckpointError
+
+__all__ = ["read_model", "write_model"]
+
+FORMAT = 1
+SETTINGS, WEIGHTS = "forecaster.json", "weights.safetensors"
+
+
+def write_model(folder: Path, settings: dict[str, Any], tensors: dict[str, Tensor]) -> Path:
+    """Write both files beside `folder` and move them there in one step.
+
+    Raises:
+        CheckpointError: `folder` exists already, or its parent cannot be written.
+    """
+    if folder.exists():
+        raise CheckpointError(
+            f"{folder} exists already; a model is never overwritten. Name another."
+        )
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        draft = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
+    except OSError as error:
+        raise CheckpointError(
+            f"cannot write {folder}: {error.strerror}. Choose a folder that you may write to."
+        ) from error
+    try:
+        text = json.dumps({"format": FORMAT} | settings, indent=2)
+        (draft / SETTINGS).write_text(text + "\n", encoding="utf-8")
+        save_file({name: value.contiguous() for name, value in tensors.items()}, draft / WEIGHTS)
+        draft.chmod(0o755)
+        draft.rename(folder)
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)
+    return folder
+
+
+def read_model(folder: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
+    """Read the settings and the tensors of a saved model.
+
+    Raises:
+        CheckpointError: a file is missing, damaged or of another format.
+    """
+    try:
+        settings = json.loads((folder / SETTINGS).read_text(encoding="utf-8"))
+        tensors = load_file(folder / WEIGHTS)
+    except FileNotFoundError as error:
+        raise CheckpointError(
+            f"{folder} holds no model: {Path(str(error.filename or folder / WEIGHTS)).name} is "
+            f"missing. A saved model has {SETTINGS} and {WEIGHTS}."
+        ) from error
+    except (json.JSONDecodeError, UnicodeDecodeError, SafetensorError) as error:
+        raise CheckpointError(f"{folder} is damaged: {error}. Save or fetch it again.") from error
+    if settings.get("format") != FORMAT:
+        raise CheckpointError(
+            f"{folder} has format {settings.get('format')!r}; this version reads {FORMAT}. "
+            "Load it with the version that saved it."
+        )
+    return settings, tensors

@@ -1,0 +1,155 @@
+"""Every model against every baseline on the same rolling origins of the test rows."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import mlflow
+import pandas as pd
+from prefect import task
+from prefect.artifacts import create_markdown_artifact, create_table_artifact
+
+from informer.backtest import Backtest, backtest
+from informer.config import ForecasterConfig
+from informer.forecaster import Estimator, Forecaster
+from informer.metrics import summarize
+from tasks.home import Home
+from tasks.plots import error_by_step, forecast_against_actual, png_data_uri
+from tasks.prepare import Prepared, history, read_rows
+from tasks.registry import champion
+from tasks.track import log_figure, log_frame, resumed_run
+from tasks.train import Trained
+
+__all__ = ["BASELINES", "CHALLENGER_NAME", "CHAMPION_NAME", "Evaluation", "evaluate"]
+
+BASELINES: tuple[Estimator, ...] = ("seasonal_naive", "linear")
+CHALLENGER_NAME, CHAMPION_NAME = "informer", "champion"
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Errors on the test rows, all on the same windows and in the same units.
+
+    Attributes:
+        metrics: model to mse, mae (in units of the train rows' deviation), mase, coverage; the
+            models are `informer`, each baseline and, where it can be compared, `champion`.
+        baseline_dirs: each baseline, saved as it was scored.
+        champion_version: the version compared with, None where there is none.
+        incomparable: why the champion could not be compared; empty where it could.
+        n_windows: windows that each model forecast.
+    """
+
+    metrics: dict[str, dict[str, float]]
+    baseline_dirs: dict[str, Path]
+    champion_version: str | None
+    incomparable: str
+    n_windows: int
+
+    @property
+    def baselines(self) -> dict[str, dict[str, float]]:
+        """The baselines' errors."""
+        return {name: self.metrics[name] for name in BASELINES}
+
+
+@task(name="evaluate")
+def evaluate(
+    prepared: Prepared, trained: Trained, run_id: str, work_dir: Path, home: Home
+) -> Evaluation:
+    """Forecast the test rows with the new model, the baselines and the champion."""
+    config = trained.config
+    forecaster = Forecaster.load(trained.model_dir)
+    past = history(prepared, config.frame)
+    baselines: dict[str, Forecaster] = {
+        name: Forecaster.fit(past, forecaster.config, estimator=name) for name in BASELINES
+    }
+    models = {CHALLENGER_NAME: forecaster, **baselines}
+    served = champion(config, home)
+    incomparable = (
+        "" if served is None else _difference(served.forecaster.config, forecaster.config)
+    )
+    if served is not None and not incomparable:
+        models[CHAMPION_NAME] = served.forecaster
+    found = backtest(
+        models,
+        read_rows(prepared),
+        (prepared.split.test_start, prepared.split.test_end),
+        stride=config.evaluate.stride,
+    )
+    _report(found, run_id, work_dir, home)
+    return Evaluation(
+        metrics=_metrics(found),
+        baseline_dirs={n: model.save(work_dir / "baselines" / n) for n, model in baselines.items()},
+        champion_version=None if served is None else served.version,
+        incomparable=incomparable,
+        n_windows=found.n_windows,
+    )
+
+
+def _difference(served: ForecasterConfig, new: ForecasterConfig) -> str:
+    """Why two forecasters do not forecast the same thing; empty where they do."""
+    if served.frame != new.frame:
+        return "it forecasts other columns or another frequency"
+    if served.model.pred_len != new.model.pred_len:
+        return f"its horizon is {served.model.pred_len} steps, not {new.model.pred_len}"
+    return ""
+
+
+def _metrics(found: Backtest) -> dict[str, dict[str, float]]:
+    table = summarize(found.scores, ["model"]).set_index("model")
+    names = ["mse", "mae", "mase", "coverage"]
+    return {
+        str(model): {name: float(row[name]) for name in names} for model, row in table.iterrows()
+    }
+
+
+def _report(found: Backtest, run_id: str, work_dir: Path, home: Home) -> None:
+    """Tables and figures into MLflow, the short of it into Prefect."""
+    tables = {
+        "scores": found.scores,
+        "by-model": summarize(found.scores, ["model"]),
+        "by-series": summarize(found.scores, ["model", "unique_id"]),
+        "by-step": summarize(found.scores, ["model", "step"]),
+    }
+    figures = {
+        "forecast-against-actual": forecast_against_actual(
+            found.examples, "Forecasts of the test rows"
+        ),
+        "error-by-step": error_by_step(tables["by-step"], "train deviations"),
+    }
+    with resumed_run(run_id, home):
+        for name, table in tables.items():
+            log_frame(table, name, work_dir)
+        for name, figure in figures.items():
+            log_figure(figure, name)
+        mlflow.log_metrics(_flat(_metrics(found)))
+        own = tables["by-step"].query("model == @CHALLENGER_NAME").dropna(subset=["mse", "mae"])
+        for step, mse, mae in zip(own["step"], own["mse"], own["mae"], strict=True):
+            mlflow.log_metrics({"test_mse_by_step": mse, "test_mae_by_step": mae}, step=int(step))
+    create_table_artifact(
+        _rounded(tables["by-model"]), key="evaluation", description="Errors on the test rows"
+    )
+    lines = [
+        f"{found.n_windows:,} windows, cutoffs from {found.first} to {found.last}.",
+        "",
+        *(f"![{name}]({png_data_uri(figure)})" for name, figure in figures.items()),
+    ]
+    create_markdown_artifact("\n".join(lines), key="evaluation-plots", description="Test rows")
+
+
+def _flat(metrics: Mapping[str, Mapping[str, float]]) -> dict[str, float]:
+    return {
+        f"test_{name}" if model == CHALLENGER_NAME else f"test_{name}_{model}": value
+        for model, values in metrics.items()
+        for name, value in values.items()
+        if not math.isnan(value)
+    }
+
+
+def _rounded(table: pd.DataFrame) -> list[dict[str, object]]:
+    return [
+        {str(k): round(v, 4) if isinstance(v, float) else v for k, v in row.items()}
+        for row in table.to_dict("records")
+    ]

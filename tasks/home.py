@@ -1,0 +1,107 @@
+"""Where a run finds its configuration and keeps its stores, and what keeps it quiet.
+
+Unset, everything is local: SQLite and files under `mlruns/`, Prefect's embedded API.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+__all__ = ["Home", "find_home", "local_environment"]
+
+HOME_VARIABLE = "INFORMER_HOME"
+DATA_VARIABLE = "INFORMER_DATA_DIR"
+
+
+@dataclass(frozen=True)
+class Home:
+    """The folder that holds `conf/` and `mlruns/`; all paths below are absolute."""
+
+    root: Path
+
+    @property
+    def conf_dir(self) -> Path:
+        """Configuration files, contracts and search spaces."""
+        return self.root / "conf"
+
+    @property
+    def store_dir(self) -> Path:
+        """Everything that local runs write."""
+        return self.root / "mlruns"
+
+    @property
+    def snapshot_dir(self) -> Path:
+        """Parquet snapshots of what was read, named by their content."""
+        return self.store_dir / "snapshots"
+
+    @property
+    def cache_dir(self) -> Path:
+        """Downloaded data files."""
+        return self.store_dir / "data"
+
+    def run_dir(self, run_id: str) -> Path:
+        """What one run writes before it is logged: checkpoints, models, Data Docs."""
+        return self.store_dir / "runs" / run_id
+
+    @property
+    def forecast_dir(self) -> Path:
+        """Forecasts, a folder per pipeline."""
+        return self.store_dir / "forecasts"
+
+    @property
+    def artifact_dir(self) -> Path:
+        """The local MLflow store's artifacts."""
+        return self.store_dir / "artifacts"
+
+    @property
+    def study_url(self) -> str:
+        """Optuna's storage."""
+        return f"sqlite:///{self.store_dir / 'optuna.db'}"
+
+    @property
+    def tracking_uri(self) -> str:
+        """MLflow's store: the standard variable, else SQLite under `mlruns/`."""
+        return os.environ.get("MLFLOW_TRACKING_URI") or self.local_tracking_uri
+
+    @property
+    def local_tracking_uri(self) -> str:
+        """MLflow's SQLite file under `mlruns/`."""
+        return f"sqlite:///{self.store_dir / 'mlflow.db'}"
+
+    @property
+    def data_dirs(self) -> list[Path]:
+        """Folders in which a named data file is looked for, in order."""
+        named = os.environ.get(DATA_VARIABLE)
+        return ([Path(named).expanduser().absolute()] if named else []) + [self.cache_dir]
+
+
+def find_home() -> Home:
+    """`INFORMER_HOME`, else the working folder where it has a `conf/`, else the project's own."""
+    named = os.environ.get(HOME_VARIABLE)
+    if named:
+        return Home(Path(named).expanduser().absolute())
+    if (Path.cwd() / "conf").is_dir():
+        return Home(Path.cwd())
+    return Home(Path(__file__).resolve().parent.parent)
+
+
+def local_environment(home: Home) -> dict[str, str]:
+    """Variables to set, where unset, before Prefect and MLflow are imported.
+
+    They switch every telemetry off and keep local runs in the store folder.
+    """
+    return {
+        HOME_VARIABLE: str(home.root),
+        "DO_NOT_TRACK": "true",
+        "MLFLOW_DISABLE_TELEMETRY": "true",
+        "MLFLOW_TRACKING_URI": home.tracking_uri,
+        "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
+        "PREFECT_HOME": str(home.store_dir / "prefect"),
+        "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+        "PREFECT_SERVER_UI_SHOW_PROMOTIONAL_CONTENT": "false",
+        "PREFECT_SERVER_EPHEMERAL_ENABLED": "true",
+        "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "120",
+        "PREFECT_LOGGING_TO_API_WHEN_MISSING_FLOW": "ignore",
+    }

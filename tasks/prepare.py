@@ -1,0 +1,120 @@
+"""From the validated snapshot to regular rows and their split by time."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+from prefect import task
+from prefect.artifacts import create_markdown_artifact
+
+from informer.config import FrameConfig
+from informer.data.frame import regular_frame, regular_panel
+from informer.data.panel import Panel
+from informer.data.split import Split
+from informer.errors import FrameError
+from tasks.config import RunConfig
+from tasks.contract import outliers_as_missing, read_contract
+from tasks.home import Home
+from tasks.sources import Snapshot, snapshot
+
+__all__ = ["Prepared", "history", "prepare", "read_rows", "regular_rows"]
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """Regular rows, ready for a forecaster.
+
+    Attributes:
+        snapshot: the rows as Parquet: one per series and step, NaN where nothing was read.
+        raw: the snapshot of what was read.
+        split: when validation and test begin.
+        n_series: how many series.
+    """
+
+    snapshot: Snapshot
+    raw: Snapshot
+    split: Split
+    n_series: int
+
+
+def regular_rows(raw: Path, contract_path: Path, frame: FrameConfig) -> pd.DataFrame:
+    """Sorted rows on the regular grid, values outside their range made missing where so agreed.
+
+    Raises:
+        FrameError: the rows break the structural contract.
+    """
+    rows, _ = outliers_as_missing(pd.read_parquet(raw), read_contract(contract_path))
+    return regular_frame(rows, frame)
+
+
+def read_rows(prepared: Prepared) -> pd.DataFrame:
+    """All regular rows, test rows included."""
+    return pd.read_parquet(prepared.snapshot.path)
+
+
+def history(prepared: Prepared, frame: FrameConfig) -> pd.DataFrame:
+    """Train and validation rows: everything that a training may see."""
+    rows = read_rows(prepared)
+    return rows[rows[frame.time_column] < prepared.split.test_start]
+
+
+@task(name="features")
+def prepare(raw: Snapshot, config: RunConfig, home: Home) -> Prepared:
+    """Put the rows on a regular grid, fill short gaps by the stated rule, and split them by time.
+
+    The filling itself happens where a window is cut, in training and in serving alike; here it is
+    counted and checked.
+    """
+    frame = config.frame
+    rows = regular_rows(raw.path, home.conf_dir / config.data.contract, frame)
+    panel = regular_panel(rows, frame)
+    split = config.split.resolve(panel.grid[0], panel.grid[-1], frame.freq)
+    _check_history(panel, config)
+    kept = Prepared(snapshot(rows, raw.source, home), raw, split, len(panel.ids))
+    create_markdown_artifact(
+        _markdown(panel, config, split), key="features", description="Regular rows and their split"
+    )
+    return kept
+
+
+def _check_history(panel: Panel, config: RunConfig) -> None:
+    needed = config.model.seq_len + config.model.pred_len
+    longest = max(b - a for a, b in zip(panel.bounds[:-1], panel.bounds[1:], strict=True))
+    if longest < needed:
+        raise FrameError(
+            f"the longest series has {longest} rows; seq_len={config.model.seq_len} + "
+            f"pred_len={config.model.pred_len} needs at least {needed}. Shorten seq_len or supply "
+            "more history."
+        )
+
+
+def _markdown(panel: Panel, config: RunConfig, split: Split) -> str:
+    filled = (~panel.observed).sum(axis=0)
+    share = 100 * filled / len(panel.observed)
+    lines = [
+        f"{len(panel.observed):,} rows of {len(panel.ids)} series, one every "
+        f"{config.frame.freq}, from {panel.grid[0]} to {panel.grid[-1]}.",
+        "",
+        f"A missing value takes the last one before it, at most {config.frame.max_gap} steps back.",
+        "",
+        "| channel | filled values | share |",
+        "|---|--:|--:|",
+    ]
+    lines += [
+        f"| {name} | {count:,} | {percent:.2f} % |"
+        for name, count, percent in zip(config.frame.channels, filled, share, strict=True)
+    ]
+    lines += [
+        "",
+        "| part | from | to (exclusive) |",
+        "|---|---|---|",
+        f"| train | {panel.grid[0]} | {split.val_start} |",
+        f"| validation | {split.val_start} | {split.test_start} |",
+        f"| test | {split.test_start} | {split.test_end} |",
+        "",
+        f"Time encoding `{config.model.embed}` at `{config.frame.freq}`; the scaler is fitted on "
+        "the train rows only.",
+    ]
+    return "\n".join(lines)

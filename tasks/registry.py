@@ -1,0 +1,196 @@
+"""The model registry: versions of one model per pipeline, served by alias.
+
+`champion` is what forecasts come from, `previous` what it was before, `challenger` the newest
+candidate. Aliases move one at a time; `champion` moves last.
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import mlflow
+import pandas as pd
+from mlflow.entities.model_registry import ModelVersion
+from mlflow.exceptions import MlflowException
+from mlflow.models import infer_signature
+from mlflow.pyfunc import log_model
+from prefect import task
+from prefect.artifacts import create_link_artifact
+
+import informer
+from informer.forecaster import Forecaster
+from tasks.config import RunConfig
+from tasks.errors import RegistryError
+from tasks.home import Home
+from tasks.prepare import Prepared, read_rows
+from tasks.track import connect, resumed_run
+
+__all__ = ["CHALLENGER", "CHAMPION", "PREVIOUS", "Served", "champion", "promote_version",
+           "register", "require_champion"]  # fmt: skip
+
+ARTIFACT = "forecaster"
+MODEL_CODE = Path(__file__).with_name("pyfunc_model.py")
+CHAMPION, CHALLENGER, PREVIOUS = "champion", "challenger", "previous"
+REQUIREMENTS = ("torch", "numpy", "pandas", "lightning-fabric", "safetensors", "mlflow")
+
+
+@dataclass(frozen=True)
+class Served:
+    """A registered version and the model that it holds."""
+
+    version: str
+    forecaster: Forecaster
+
+
+def _by_alias(client: mlflow.MlflowClient, name: str, alias: str) -> ModelVersion | None:
+    try:
+        return client.get_model_version_by_alias(name, alias)
+    except MlflowException as error:
+        if error.error_code in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
+            return None
+        raise
+
+
+def champion(config: RunConfig, home: Home) -> Served | None:
+    """The version that forecasts come from, loaded without a pickle; None before the first one.
+
+    Raises:
+        RegistryError: the version is there but its files are not.
+    """
+    client = connect(home)
+    found = _by_alias(client, config.name, CHAMPION)
+    if found is None:
+        return None
+    with tempfile.TemporaryDirectory() as folder:
+        try:
+            local = mlflow.artifacts.download_artifacts(
+                artifact_uri=f"models:/{config.name}/{found.version}", dst_path=folder
+            )
+        except (MlflowException, OSError) as error:
+            raise RegistryError(
+                f"champion version {found.version} of {config.name} cannot be loaded: "
+                f"{str(error).splitlines()[0]}. Restore its artifacts or promote another version."
+            ) from error
+        model_dir = Path(local) / "artifacts" / ARTIFACT
+        return Served(str(found.version), Forecaster.load(model_dir))
+
+
+def require_champion(config: RunConfig, home: Home) -> Served:
+    """The version that forecasts come from.
+
+    Raises:
+        RegistryError: there is none.
+    """
+    served = champion(config, home)
+    if served is None:
+        raise RegistryError(
+            f"model {config.name} has no champion to forecast with. "
+            f"Run: informer retrain {config.name}"
+        )
+    return served
+
+
+@task(name="register")
+def register(
+    model_dir: Path,
+    prepared: Prepared,
+    config: RunConfig,
+    metrics: Mapping[str, float],
+    run_id: str,
+    home: Home,
+    alias: str | None = CHALLENGER,
+) -> str:
+    """Log the model as a pyfunc without pickle and register it as a new version; returns that.
+
+    The model carries the library's code, its weights as safetensors and its settings as JSON.
+    """
+    forecaster = Forecaster.load(model_dir)
+    frame = config.frame
+    rows = read_rows(prepared)
+    keys = [] if frame.id_column is None else [frame.id_column]
+    tail = (
+        rows.groupby(keys).tail(forecaster.look_back) if keys else rows.tail(forecaster.look_back)
+    )
+    example = tail.reset_index(drop=True)
+    forecast = forecaster.predict(example)
+    with resumed_run(run_id, home), _importable_code() as code_paths:
+        _log_lineage(prepared, rows, config)
+        info = log_model(
+            name="model",
+            python_model=str(MODEL_CODE),
+            artifacts={ARTIFACT: str(model_dir)},
+            code_paths=code_paths,
+            signature=infer_signature(example, forecast),
+            input_example=example,
+            pip_requirements=[f"{n}=={_version(n)}" for n in REQUIREMENTS],
+            registered_model_name=config.name,
+            metadata={"estimator": forecaster.estimator, "data_sha256": prepared.raw.sha256},
+        )
+        mlflow.log_metrics(dict(metrics), model_id=info.model_id)
+    version = str(info.registered_model_version)
+    client = connect(home)
+    tags = {
+        "estimator": forecaster.estimator,
+        "data_sha256": prepared.raw.sha256,
+        "data_source": prepared.raw.source,
+        "git_commit": client.get_run(run_id).data.tags.get("git_commit", "unknown"),
+    } | {f"test_{name}": f"{value:.6g}" for name, value in metrics.items()}
+    for key, value in tags.items():
+        client.set_model_version_tag(config.name, version, key, value)
+    if alias is not None:
+        client.set_registered_model_alias(config.name, alias, version)
+    create_link_artifact(
+        f"{home.tracking_uri}#/models/{config.name}/versions/{version}",
+        key="model-version",
+        link_text=f"{config.name} version {version} ({forecaster.estimator})",
+        description="The registered model; open it in the MLflow UI under Models",
+    )
+    return version
+
+
+def promote_version(name: str, version: str, home: Home) -> str | None:
+    """Serve `version` from now on; returns the version that was served before, now `previous`."""
+    client = connect(home)
+    before = _by_alias(client, name, CHAMPION)
+    if before is not None and str(before.version) != version:
+        client.set_registered_model_alias(name, PREVIOUS, before.version)
+    client.set_registered_model_alias(name, CHAMPION, version)
+    return None if before is None else str(before.version)
+
+
+def _version(distribution: str) -> str:
+    """The installed version less a local label such as +cpu, which no index knows."""
+    return importlib.metadata.version(distribution).partition("+")[0]
+
+
+@contextmanager
+def _importable_code() -> Iterator[list[str]]:
+    """The library's own folder, as MLflow wants it: without caches."""
+    package = Path(informer.__file__).parent
+    with tempfile.TemporaryDirectory() as folder:
+        copy = Path(folder) / package.name
+        shutil.copytree(package, copy, ignore=shutil.ignore_patterns("__pycache__"))
+        yield [str(copy)]
+
+
+def _log_lineage(prepared: Prepared, rows: pd.DataFrame, config: RunConfig) -> None:
+    """Which data the active run trained on and was judged by."""
+    times = rows[config.frame.time_column]
+    parts = {
+        "training": rows[times < prepared.split.val_start],
+        "validation": rows[
+            (times >= prepared.split.val_start) & (times < prepared.split.test_start)
+        ],
+        "test": rows[(times >= prepared.split.test_start) & (times < prepared.split.test_end)],
+    }
+    for context, part in parts.items():
+        dataset = mlflow.data.from_pandas(
+            part, source=str(prepared.raw.path), name=f"{config.name}-{context}"
+        )
+        mlflow.log_input(dataset, context=context, tags={"sha256": prepared.raw.sha256})

@@ -1,0 +1,169 @@
+"""MLflow: experiments, runs and what they log. Nothing else in the project starts or ends a run."""
+
+from __future__ import annotations
+
+import logging
+import subprocess
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import mlflow
+import pandas as pd
+from matplotlib.figure import Figure
+from mlflow.entities import RunStatus
+from mlflow.exceptions import MlflowException
+
+from tasks.config import RunConfig
+from tasks.errors import StoreError
+from tasks.home import Home
+
+__all__ = [
+    "child_run", "connect", "flatten", "git_commit", "log_figure", "log_frame", "resumed_run",
+    "tracked_run", "validation_logged",
+]  # fmt: skip
+
+
+def connect(home: Home) -> mlflow.MlflowClient:
+    """Point MLflow to this home's store and say so clearly if that fails.
+
+    Raises:
+        StoreError: the store cannot be written or the server cannot be reached.
+    """
+    logging.getLogger("alembic").setLevel(logging.WARNING)
+    uri = home.tracking_uri
+    if uri == home.local_tracking_uri:
+        try:
+            home.store_dir.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise StoreError(
+                f"cannot write {home.store_dir}: {error.strerror}. Make it writable, or point "
+                "INFORMER_HOME to another folder."
+            ) from error
+    mlflow.set_tracking_uri(uri)
+    mlflow.set_registry_uri(uri)
+    client = mlflow.MlflowClient()
+    try:
+        client.search_experiments(max_results=1)
+    except (MlflowException, OSError) as error:
+        raise StoreError(
+            f"the MLflow store {uri} does not answer: {str(error).splitlines()[0]}. "
+            "Start the server, or correct or unset MLFLOW_TRACKING_URI."
+        ) from error
+    return client
+
+
+def _experiment(client: mlflow.MlflowClient, name: str, home: Home) -> str:
+    found = client.get_experiment_by_name(name)
+    if found is not None:
+        return str(found.experiment_id)
+    local = home.tracking_uri == home.local_tracking_uri
+    location = (home.artifact_dir / name).as_uri() if local else None
+    return str(client.create_experiment(name, artifact_location=location))
+
+
+def git_commit(home: Home) -> str:
+    """The commit of the code that runs, `unknown` outside a repository."""
+    try:
+        found = subprocess.run(
+            ["git", "rev-parse", "HEAD"], cwd=home.root, capture_output=True, text=True, check=True
+        )
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown"
+    return found.stdout.strip()
+
+
+def flatten(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Nested sections as dotted names, as MLflow's parameters show them."""
+    flat: dict[str, Any] = {}
+    for key, value in values.items():
+        name = f"{prefix}{key}"
+        if isinstance(value, Mapping):
+            flat |= flatten(value, f"{name}.")
+        else:
+            flat[name] = value
+    return flat
+
+
+@contextmanager
+def tracked_run(config: RunConfig, home: Home, run_name: str) -> Iterator[str]:
+    """Open the MLflow run that everything of one flow run is logged to; yields its id.
+
+    However the block is left, the run is closed: FINISHED, FAILED, or KILLED on an interruption.
+    """
+    client = connect(home)
+    experiment = _experiment(client, config.name, home)
+    tags = {"git_commit": git_commit(home), "pipeline": config.name}
+    run = client.create_run(experiment, run_name=run_name, tags=tags)
+    run_id = str(run.info.run_id)
+    status = RunStatus.FAILED
+    try:
+        with resumed_run(run_id, home):
+            dump = config.model_dump(mode="json")
+            mlflow.log_dict(dump, "config.json")
+            space = dump["tune"].pop("space")
+            mlflow.log_dict(space if isinstance(space, dict) else {"file": space}, "space.json")
+            mlflow.log_params(flatten(dump))
+        yield run_id
+        status = RunStatus.FINISHED
+    except (KeyboardInterrupt, SystemExit):
+        status = RunStatus.KILLED
+        raise
+    finally:
+        client.set_terminated(run_id, status=RunStatus.to_string(status))
+
+
+@contextmanager
+def resumed_run(run_id: str, home: Home) -> Iterator[None]:
+    """Make an open run the active one, and leave it open."""
+    client = connect(home)
+    with mlflow.start_run(run_id=run_id, log_system_metrics=False):
+        yield
+    client.update_run(run_id, status=RunStatus.to_string(RunStatus.RUNNING))
+
+
+@contextmanager
+def validation_logged(run_id: str, folder: Path, home: Home) -> Iterator[None]:
+    """Keep what a validation leaves in `folder` with the run, whether it passes or raises."""
+    passed = False
+    try:
+        yield
+        passed = True
+    finally:
+        with resumed_run(run_id, home):
+            mlflow.set_tag("validation", "passed" if passed else "failed")
+            if folder.is_dir():
+                mlflow.log_artifacts(str(folder), "validation")
+
+
+@contextmanager
+def child_run(parent_id: str, name: str, params: Mapping[str, Any], home: Home) -> Iterator[str]:
+    """A nested run of its own, closed as FINISHED, FAILED or KILLED; yields its id."""
+    client = connect(home)
+    experiment = client.get_run(parent_id).info.experiment_id
+    run = client.create_run(experiment, run_name=name, tags={"mlflow.parentRunId": parent_id})
+    run_id = str(run.info.run_id)
+    for key, value in params.items():
+        client.log_param(run_id, key, value)
+    status = RunStatus.FAILED
+    try:
+        yield run_id
+        status = RunStatus.FINISHED
+    except (KeyboardInterrupt, SystemExit):
+        status = RunStatus.KILLED
+        raise
+    finally:
+        client.set_terminated(run_id, status=RunStatus.to_string(status))
+
+
+def log_figure(figure: Figure, name: str) -> None:
+    """Keep a figure as PNG with the active run."""
+    mlflow.log_figure(figure, f"figures/{name}.png")
+
+
+def log_frame(frame: pd.DataFrame, name: str, folder: Path) -> None:
+    """Keep a table as CSV with the active run."""
+    path = folder / f"{name}.csv"
+    frame.to_csv(path, index=False)
+    mlflow.log_artifact(str(path), "tables")
