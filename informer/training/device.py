@@ -1,4 +1,8 @@
-"""The one file that names hardware: which device, how many processes, which precision."""
+"""The one file that names hardware: which device, how many processes, which precision.
+
+Fabric is imported where it is used, here only: it takes two seconds, and a forecast needs none of
+it.
+"""
 
 from __future__ import annotations
 
@@ -6,15 +10,16 @@ import importlib.util
 import os
 import shutil
 import warnings
+from typing import TYPE_CHECKING
 
 import torch
-from lightning_fabric import Fabric
-from lightning_fabric.plugins import MixedPrecision, Precision
-from lightning_fabric.plugins.environments import TorchElasticEnvironment
 from torch import nn
 
 from informer.config import TrainingConfig
 from informer.errors import ConfigError
+
+if TYPE_CHECKING:
+    from lightning_fabric import Fabric
 
 __all__ = [
     "compiled",
@@ -35,8 +40,11 @@ def make_fabric(config: TrainingConfig) -> Fabric:
     Raises:
         ConfigError: The machine lacks the accelerator, or as many devices as asked for.
     """
+    from lightning_fabric import Fabric
+    from lightning_fabric.plugins import MixedPrecision, Precision
+
     accelerator = _accelerator(config)
-    joined = TorchElasticEnvironment.detect() and config.devices != 1
+    joined = _started_by_torchrun() and config.devices != 1
     n_devices = int(os.environ["LOCAL_WORLD_SIZE"]) if joined else _n_devices(config, accelerator)
     n_nodes = int(os.environ["WORLD_SIZE"]) // n_devices if joined else 1
     several = "ddp" if joined else "ddp_spawn"
@@ -52,7 +60,7 @@ def make_fabric(config: TrainingConfig) -> Fabric:
 
 def starts_processes(fabric: Fabric) -> bool:
     """Whether `fabric` has to start the processes that it trains in."""
-    return fabric.world_size > 1 and not TorchElasticEnvironment.detect()
+    return fabric.world_size > 1 and not _started_by_torchrun()
 
 
 def for_processes(model: nn.Module, fabric: Fabric) -> nn.Module:
@@ -90,6 +98,11 @@ def seed_generators(device: torch.device, seed: int) -> None:
     if device.type == "cuda":
         with torch.cuda.device(device):
             torch.cuda.manual_seed(seed)
+
+
+def _started_by_torchrun() -> bool:
+    """Whether this process has siblings that its starter knows of."""
+    return {"RANK", "LOCAL_RANK", "WORLD_SIZE", "LOCAL_WORLD_SIZE"} <= os.environ.keys()
 
 
 def _accelerator(config: TrainingConfig) -> str:

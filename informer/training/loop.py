@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import torch
-from lightning_fabric import Fabric
 from torch import nn
 
 from informer.config import TrainingConfig
@@ -20,6 +20,9 @@ from informer.training.device import generator_devices, make_fabric, starts_proc
 from informer.training.phases import Phases
 from informer.training.processes import run_in_processes
 from informer.training.records import EpochRecord, OnEpoch, OnStep, TrainingResult
+
+if TYPE_CHECKING:
+    from lightning_fabric import Fabric
 
 __all__ = ["EpochRecord", "TrainingResult", "fit"]
 

@@ -8,10 +8,9 @@ from __future__ import annotations
 import math
 import time
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
-from lightning_fabric import Fabric
 from torch import Tensor, nn
 
 from informer.config import TrainingConfig
@@ -23,6 +22,9 @@ from informer.training.device import compiled, for_processes, seed_generators
 from informer.training.records import EpochRecord, OnStep
 from informer.training.schedules import learning_rate
 from informer.training.step import LOSSES, Network, evaluate, train_step
+
+if TYPE_CHECKING:
+    from lightning_fabric import Fabric
 
 __all__ = ["Phases"]
 

@@ -13,18 +13,20 @@ from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from multiprocessing.connection import Connection
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
-from lightning_fabric import Fabric
 from torch import Tensor, nn
 
 from informer.errors import InformerError
 from informer.training.records import EpochRecord, OnEpoch, OnStep, TrainingResult
 
+if TYPE_CHECKING:
+    from lightning_fabric import Fabric
+
 __all__ = ["run_in_processes"]
 
-Job = Callable[[Fabric, nn.Module, OnEpoch | None, OnStep | None], TrainingResult]
+Job = Callable[["Fabric", nn.Module, OnEpoch | None, OnStep | None], TrainingResult]
 
 POLL_SECONDS = 0.05
 

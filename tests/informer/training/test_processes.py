@@ -11,10 +11,19 @@ from pathlib import Path
 import pytest
 import torch
 
-from informer.config import TrainingConfig
+from informer.config import InformerConfig, TrainingConfig
 from informer.errors import TrainingError
+from informer.nn.model import Informer
 from informer.training.loop import fit
-from tests.informer.training.tiny import make_network, make_windows, without_seconds
+from tests.informer.training.tiny import (
+    LABEL_LEN,
+    N_CHANNELS,
+    PRED_LEN,
+    SEQ_LEN,
+    make_network,
+    make_windows,
+    without_seconds,
+)
 
 # Two processes round differently from one, and each has a batch norm and dropout of its own.
 EXACT = {"dropout": 0.0, "batch_norm": False}
@@ -56,6 +65,22 @@ def test_two_processes_have_the_loss_curve_of_one(windows):
     assert steps == [(os.getpid(), done, 15) for done in (5, 10, 15)]
     for name, value in here.state_dict().items():
         torch.testing.assert_close(there.state_dict()[name], value, rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize("attn", ["prob", "full"])
+def test_an_informer_has_the_same_loss_curve_in_two_processes(windows, attn):
+    settings = InformerConfig(
+        attn=attn, distil=False, dropout=0.0, d_model=16, n_heads=2, d_ff=32,
+        enc_in=N_CHANNELS, dec_in=N_CHANNELS, c_out=N_CHANNELS, freq="m",
+        seq_len=SEQ_LEN, label_len=LABEL_LEN, pred_len=PRED_LEN,
+    )  # fmt: skip
+    one, two = (fit(_informer(settings), *windows, config).history for config in (ONE, TWO))
+    assert_alike(two, one)
+
+
+def _informer(settings):
+    torch.manual_seed(0)
+    return Informer(settings)
 
 
 def test_what_on_epoch_raises_ends_the_processes_and_a_resume_goes_on(windows, tmp_path):
