@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from informer.ops.prob_sparse import prob_sparse_fast
+from informer.ops.self_attention import prob_sparse_self_attention
 
 __all__ = [
     "AttentionLayer",
@@ -202,7 +203,7 @@ class ProbAttention(nn.Module):
         self.causal = causal
         self.factor = factor
         self.need_weights = need_weights
-        self.attend = prob_sparse_fast if backend == "fast" else prob_sparse_reference
+        self.backend = backend
 
     def forward(
         self,
@@ -223,7 +224,8 @@ class ProbAttention(nn.Module):
             The context (B, L, H, E), and the map (B, H, L, S) or None.
         """
         L, S = queries.shape[1], keys.shape[1]
-        return self.attend(
+        attend = prob_sparse_fast if self.backend == "fast" else prob_sparse_reference
+        return attend(
             queries,
             keys,
             values,
@@ -267,6 +269,7 @@ class AttentionLayer(nn.Module):
         keys: Tensor,
         values: Tensor,
         generator: torch.Generator | None = None,
+        n_last: int | None = None,
     ) -> tuple[Tensor, Tensor | None]:
         """Attend with every head.
 
@@ -275,12 +278,21 @@ class AttentionLayer(nn.Module):
             keys: (B, S, D).
             values: (B, S, D).
             generator: Source of sampled keys for `ProbAttention`.
+            n_last: How many rows of the result are wanted, from the end; None for all L.
 
         Returns:
-            (B, L, D), and the map (B, H, L, S) or None.
+            (B, n_last, D), and the map (B, H, L, S) or None.
         """
         B, L, D = queries.shape
         S, H = keys.shape[1], self.n_heads
+        n_last = L if n_last is None else n_last
+        inner = self.inner_attention
+        if (
+            isinstance(inner, ProbAttention)
+            and inner.backend == "fast"
+            and queries is keys is values
+        ):
+            return self._attend_to_itself(inner, queries, generator, n_last)
         context, weights = self.inner_attention(
             self.query_projection(queries).view(B, L, H, -1),  # (B, L, H, E)
             self.key_projection(keys).view(B, S, H, -1),  # (B, S, H, E)
@@ -291,4 +303,25 @@ class AttentionLayer(nn.Module):
             # The heads go before the time and the rows are cut anew: a row of the result holds
             # several times of one head. The paper does not mention it; published weights need it.
             context = context.transpose(1, 2)  # (B, H, L, E)
-        return self.out_projection(context.reshape(B, L, D)), weights
+        return self.out_projection(context.reshape(B, L, D)[:, L - n_last :]), weights
+
+    def _attend_to_itself(
+        self, inner: ProbAttention, x: Tensor, generator: torch.Generator | None, n_last: int
+    ) -> tuple[Tensor, Tensor | None]:
+        L = x.shape[1]
+        return prob_sparse_self_attention(
+            x,
+            (
+                self.query_projection,
+                self.key_projection,
+                self.value_projection,
+                self.out_projection,
+            ),
+            self.n_heads,
+            draw_keys(L, L, n_kept(inner.factor, L), generator),
+            n_kept(inner.factor, L),
+            causal=inner.causal,
+            mix=self.mix,
+            n_last=n_last,
+            need_weights=inner.need_weights,
+        )

@@ -46,10 +46,25 @@ class DecoderLayer(nn.Module):
         self.activation = activation(config.activation)
 
     def forward(
-        self, x: Tensor, encoded: Tensor, generator: torch.Generator | None = None
+        self,
+        x: Tensor,
+        encoded: Tensor,
+        generator: torch.Generator | None = None,
+        n_last: int | None = None,
     ) -> Tensor:
-        """Decode `x` (B, L, D) with the encoder's output `encoded` (B, S, D): (B, L, D)."""
-        x = self.norm1(x + self.dropout(self.self_attention(x, x, x, generator)[0]))
+        """Decode.
+
+        Args:
+            x: (B, L, D).
+            encoded: (B, S, D), the encoder's output.
+            generator: Source of sampled keys.
+            n_last: How many rows are wanted, from the end; None for all L.
+
+        Returns:
+            (B, n_last, D).
+        """
+        attended = self.self_attention(x, x, x, generator, n_last)[0]  # (B, n_last, D)
+        x = self.norm1(x[:, -attended.shape[1] :] + self.dropout(attended))
         x = self.norm2(x + self.dropout(self.cross_attention(x, encoded, encoded)[0]))
         hidden = self.dropout(self.activation(self.conv1(x)))  # (B, L, d_ff)
         decoded: Tensor = self.norm3(x + self.dropout(self.conv2(hidden)))
@@ -57,18 +72,28 @@ class DecoderLayer(nn.Module):
 
 
 class Decoder(nn.Module):
-    """`config.d_layers` decoder layers and a last normalisation."""
+    """`config.d_layers` decoder layers and a last normalisation.
+
+    The start token's rows are read by no one after the last self-attention: the fast backend
+    stops computing them there.
+    """
 
     def __init__(self, config: InformerConfig) -> None:
         super().__init__()
+        self.n_last = config.pred_len if config.backend == "fast" else None
         self.layers = nn.ModuleList(DecoderLayer(config) for _ in range(config.d_layers))
         self.norm = nn.LayerNorm(config.d_model)
 
     def forward(
         self, x: Tensor, encoded: Tensor, generator: torch.Generator | None = None
     ) -> Tensor:
-        """Decode `x` (B, L, D) with the encoder's output `encoded` (B, S, D): (B, L, D)."""
-        for layer in self.layers:
-            x = layer(x, encoded, generator)
+        """Decode `x` (B, L, D) with the encoder's output `encoded` (B, S, D).
+
+        Returns:
+            (B, L, D), or from the fast backend its last pred_len rows.
+        """
+        for i, layer in enumerate(self.layers):
+            is_last = i == len(self.layers) - 1
+            x = layer(x, encoded, generator, self.n_last if is_last else None)
         decoded: Tensor = self.norm(x)
         return decoded

@@ -15,7 +15,7 @@ from torch.nn import functional as F
 
 from informer.ops.sparsity import measure_sparsity
 
-__all__ = ["attend_from", "prob_sparse_fast"]
+__all__ = ["attend_kept", "choose_queries", "prob_sparse_fast", "spread"]
 
 
 def prob_sparse_fast(
@@ -46,55 +46,84 @@ def prob_sparse_fast(
     Returns:
         The context (B, L, H, E), and the map (B, H, L, S) or None.
     """
+    B, L, H, E = queries.shape
+    S = keys.shape[1]
+    top = choose_queries(queries, keys, sampled_keys, n_top)  # (B, H, U)
+    rows = _context_rows(top).expand(B, H * n_top, E)
+    q_top = queries.reshape(B, L * H, E).gather(1, rows).view(B, H, n_top, E)
+    kept, weights = attend_kept(q_top, keys, values, top, causal, need_weights)
+    context = spread(values, kept, top, L, causal)
+    if weights is None:
+        return context, None
+    return context, attention_map(weights, top, L, S)
+
+
+def choose_queries(queries: Tensor, keys: Tensor, sampled_keys: Tensor, n_top: int) -> Tensor:
+    """Positions (B, H, U) of the U queries (B, L, H, E) that are least uniform over `keys`."""
     sparsity = measure_sparsity(queries.detach(), keys.detach(), sampled_keys)  # (B, H, L)
-    top = sparsity.topk(n_top, sorted=False).indices  # (B, H, U)
-    return attend_from(queries, keys, values, top, causal=causal, need_weights=need_weights)
+    return sparsity.topk(n_top, sorted=False).indices
 
 
-def attend_from(
-    queries: Tensor,
+def attend_kept(
+    q_top: Tensor,
     keys: Tensor,
     values: Tensor,
     top: Tensor,
-    *,
-    causal: bool = False,
+    causal: bool,
     need_weights: bool = False,
 ) -> tuple[Tensor, Tensor | None]:
-    """Attend from the queries at `top` (B, H, U); the others receive the mean or running sum.
+    """Let the kept queries attend to all keys (equation 1), or to those not after them.
 
-    See `prob_sparse_fast` for the other arguments and the result.
+    Args:
+        q_top: (B, H, U, E).
+        keys: (B, S, H, E).
+        values: (B, S, H, E).
+        top: (B, H, U), the positions of `q_top`.
+        causal: Whether later keys are hidden.
+        need_weights: Whether the weights are returned too.
+
+    Returns:
+        (B, H, U, E), and the weights (B, H, U, S) or None.
     """
-    B, L, H, E = queries.shape
-    S, U = keys.shape[1], top.shape[2]
-    # Row l of head h is row l * H + h of the flattened (L * H, E).
-    rows = (top * H + torch.arange(H, device=top.device)[:, None]).flatten(1)  # (B, H * U)
-    rows = rows.unsqueeze(-1).expand(B, H * U, E)
-    q_top = queries.reshape(B, L * H, E).gather(1, rows).view(B, H, U, E)
     k, v = keys.transpose(1, 2), values.transpose(1, 2)  # (B, H, S, E)
-    visible = torch.arange(S, device=top.device) <= top.unsqueeze(-1) if causal else None
-    weights = None
-    if need_weights:
-        scores = q_top @ k.transpose(-2, -1) / math.sqrt(E)  # (B, H, U, S)
-        if visible is not None:
-            scores = scores.masked_fill(~visible, -math.inf)
-        weights = scores.softmax(-1)
-        kept = weights @ v  # (B, H, U, E)
-    else:
-        kept = F.scaled_dot_product_attention(q_top, k, v, attn_mask=visible)  # (B, H, U, E)
+    visible = None
+    if causal:
+        visible = torch.arange(k.shape[2], device=top.device) <= top.unsqueeze(-1)  # (B, H, U, S)
+    if not need_weights:
+        return F.scaled_dot_product_attention(q_top, k, v, attn_mask=visible), None
+    scores = q_top @ k.transpose(-2, -1) / math.sqrt(q_top.shape[-1])  # (B, H, U, S)
+    if visible is not None:
+        scores = scores.masked_fill(~visible, -math.inf)
+    weights = scores.softmax(-1)
+    return weights @ v, weights
+
+
+def spread(values: Tensor, kept: Tensor, top: Tensor, n_queries: int, causal: bool) -> Tensor:
+    """The context (B, L, H, E): `kept` (B, H, U, E) at `top`, elsewhere the values' mean.
+
+    With `causal` it is their running sum, as in the reference implementation.
+    """
     context: Tensor = _Spread.apply(  # type: ignore[no-untyped-call]
-        values, kept.reshape(B, H * U, E), rows, L, causal
-    )  # (B, L, H, E)
-    if weights is None:
-        return context, None
-    attention = weights.new_full((B, H, L, S), 1 / S)
-    return context, attention.scatter(2, top.unsqueeze(-1).expand(B, H, U, S), weights)
+        values, kept.flatten(1, 2), _context_rows(top), n_queries, causal
+    )
+    return context
+
+
+def attention_map(weights: Tensor, top: Tensor, n_queries: int, n_keys: int) -> Tensor:
+    """The whole map (B, H, L, S): `weights` (B, H, U, S) at `top`, elsewhere uniform."""
+    B, H, U = top.shape
+    uniform = weights.new_full((B, H, n_queries, n_keys), 1 / n_keys)
+    return uniform.scatter(2, top.unsqueeze(-1).expand(B, H, U, n_keys), weights)
+
+
+def _context_rows(top: Tensor) -> Tensor:
+    """Rows (B, H * U, 1) of `top` in a context (B, L, H, E) flattened to (B, L * H, E)."""
+    H = top.shape[1]
+    return (top * H + torch.arange(H, device=top.device)[:, None]).flatten(1).unsqueeze(-1)
 
 
 class _Spread(torch.autograd.Function):
-    """The context: the mean (or running sum) of the values, but the kept queries' own rows.
-
-    As separate tensor operations this reads and writes the context four times.
-    """
+    """See `spread`; as separate tensor operations it reads and writes the context four times."""
 
     @staticmethod
     def forward(
@@ -114,7 +143,8 @@ class _Spread(torch.autograd.Function):
         else:
             context = values.new_empty(B, L, H, E)
             context.copy_(values.mean(dim=1, keepdim=True))
-        context.view(B, L * H, E).scatter_(1, rows, kept.to(context.dtype))
+        flat = context.view(B, L * H, E)
+        flat.scatter_(1, rows.expand(-1, -1, E), kept.to(context.dtype))
         return context
 
     @staticmethod
@@ -123,12 +153,14 @@ class _Spread(torch.autograd.Function):
         (grad,) = grads
         (rows,) = ctx.saved_tensors
         B, L, H, E = grad.shape
+        rows = rows.expand(-1, -1, E)
         flat = grad.reshape(B, L * H, E)
         grad_kept = flat.gather(1, rows)  # (B, H * U, E)
-        lazy = flat.scatter(1, rows, 0.0).view(B, L, H, E)
         if ctx.causal:
+            lazy = flat.scatter(1, rows, 0.0).view(B, L, H, E)
             grad_values = lazy.flip(1).cumsum(1).flip(1)  # (B, L, H, E)
         else:
-            total = lazy.sum(dim=1, keepdim=True) / ctx.n_keys  # (B, 1, H, E)
-            grad_values = total.expand(B, ctx.n_keys, H, E)
+            of_kept = grad_kept.view(B, H, -1, E).sum(dim=2)  # (B, H, E)
+            mean = (grad.sum(dim=1) - of_kept) / ctx.n_keys  # (B, H, E)
+            grad_values = mean.unsqueeze(1).expand(B, ctx.n_keys, H, E)
         return grad_values, grad_kept, None, None, None

@@ -1,0 +1,154 @@
+"""A layer of ProbSparse self-attention as one thing: what no kept query needs is not computed.
+
+    B batch   L length (queries and keys)   H heads   E width per head   D d_model
+    U top queries kept   K keys sampled
+
+Three facts about equation 3 spare most of the layer's multiplications, without changing a result:
+
+1. A query that is not kept matters to the choice only, which has no gradient. So queries are
+   projected for the choice without a graph, and the kept ones once more with it.
+2. Scores q (W x) are (q W) x, and a weighted sum of values p (W x) is (p x) W. With few kept
+   queries it is cheaper to move W to the left: keys are projected for the choice only, values
+   never, and the gradients of both projections have U rows per head instead of L.
+3. All queries that are not kept give one and the same row, so the output projection is that row
+   and a correction for each kept query.
+
+Where many queries are kept or the width is small, fact 2 does not pay; see `_is_low_rank`.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from informer.ops.prob_sparse import attend_kept, attention_map, choose_queries, spread
+
+__all__ = ["Projections", "prob_sparse_self_attention"]
+
+Projections = tuple[nn.Linear, nn.Linear, nn.Linear, nn.Linear]  # of query, key, value, output
+
+
+def prob_sparse_self_attention(
+    x: Tensor,
+    projections: Projections,
+    n_heads: int,
+    sampled_keys: Tensor,
+    n_top: int,
+    *,
+    causal: bool,
+    mix: bool,
+    n_last: int,
+    need_weights: bool = False,
+) -> tuple[Tensor, Tensor | None]:
+    """Project, attend and project back, as `informer.nn.attention.AttentionLayer` does.
+
+    Args:
+        x: (B, L, D), which asks, is asked and answers.
+        projections: D to D each; the heads lie side by side.
+        n_heads: H.
+        sampled_keys: (L, K) positions of keys.
+        n_top: U.
+        causal: Whether a kept query is kept from later keys.
+        mix: Whether heads and times are interleaved, see `AttentionLayer`.
+        n_last: How many rows of the result are wanted, from the end.
+        need_weights: Whether the attention map is returned too.
+
+    Returns:
+        (B, n_last, D), and the map (B, H, L, L) or None.
+    """
+    B, L, D = x.shape
+    to_query, to_key, to_value, to_output = projections
+    queries = _project_for_choice(x, to_query, n_heads)  # (B, L, H, E)
+    weights: Tensor | None
+    if not causal and not mix and n_last == L and _is_low_rank(n_top, L, n_heads, D):
+        top = choose_queries(queries, _project_for_choice(x, to_key, n_heads), sampled_keys, n_top)
+        y, kept_weights = _attend_low_rank(x, projections, top)
+        weights = kept_weights if need_weights else None
+    else:
+        keys = to_key(x).view(B, L, n_heads, -1)  # (B, L, H, E)
+        values = to_value(x).view(B, L, n_heads, -1)  # (B, L, H, E)
+        top = choose_queries(queries, keys, sampled_keys, n_top)  # (B, H, U)
+        q_top = _project_kept(x, to_query, top)[1].transpose(0, 1).to(keys.dtype)  # (B, H, U, E)
+        kept, weights = attend_kept(q_top, keys, values, top, causal, need_weights)
+        context = spread(values, kept, top, L, causal)  # (B, L, H, E)
+        if mix:
+            context = context.transpose(1, 2)  # (B, H, L, E)
+        y = to_output(context.reshape(B, L, D)[:, L - n_last :])  # (B, n_last, D)
+    if weights is None:
+        return y, None
+    return y, attention_map(weights, top, L, L)
+
+
+def _is_low_rank(n_top: int, length: int, n_heads: int, d_model: int) -> bool:
+    """Whether moving the projections to the kept queries multiplies less (fact 2 above).
+
+    In units of one projection of all rows, forward and backward: with the projections moved, the
+    products with x cost 6 r and those with the weights 6 u; left where they are, 5 and a rest
+    that both have.
+    """
+    r = n_heads * n_top / d_model
+    u = n_top / length
+    return 6 * r + 6 * u < 5
+
+
+def _project_for_choice(x: Tensor, projection: nn.Linear, n_heads: int) -> Tensor:
+    """(B, L, D) to heads (B, L, H, E), without a graph."""
+    # Detached weights, not no_grad: autocast would keep a cast made without a graph for later.
+    projected = F.linear(x.detach(), projection.weight.detach(), projection.bias.detach())
+    return projected.view(*x.shape[:2], n_heads, -1)
+
+
+def _project_kept(x: Tensor, projection: nn.Linear, top: Tensor) -> tuple[Tensor, Tensor]:
+    """The rows of `x` (B, L, D) at `top` (B, H, U), flattened with heads first, and as queries.
+
+    Returns:
+        Their positions (H * B * U,) in x flattened to (B * L, D), and the queries (H, B, U, E).
+    """
+    B, L, D = x.shape
+    H, U = top.shape[1:]
+    start = torch.arange(B, device=x.device)[:, None, None] * L
+    rows = (top + start).transpose(0, 1).flatten()  # (H * B * U,)
+    x_top = x.reshape(B * L, D).index_select(0, rows).view(H, B * U, D)
+    weight = projection.weight.view(H, -1, D).transpose(1, 2)  # (H, D, E)
+    q_top = torch.baddbmm(projection.bias.view(H, 1, -1), x_top, weight)  # (H, B * U, E)
+    return rows, q_top.view(H, B, U, -1)
+
+
+def _attend_low_rank(x: Tensor, projections: Projections, top: Tensor) -> tuple[Tensor, Tensor]:
+    """Attend on `x` (B, L, D) itself, with the projections moved to the kept queries.
+
+    Returns:
+        (B, L, D), and the weights (B, H, U, L) of the queries at `top`.
+    """
+    B, L, D = x.shape
+    H, U = top.shape[1:]
+    to_query, to_key, to_value, to_output = projections
+    rows, q_top = _project_kept(x, to_query, top)
+    q_top = q_top.flatten(1, 2) / math.sqrt(D / H)  # (H, B * U, E)
+
+    q_x = torch.bmm(q_top, to_key.weight.view(H, -1, D))  # (H, B * U, D): asks x, not keys
+    scores = torch.bmm(_batch_first(q_x, B), x.transpose(1, 2))  # (B, H * U, L)
+    # The key's bias moves all scores of a query alike, which softmax does not see; its place in
+    # the graph is kept, for optimizers and DDP that expect a gradient of every parameter.
+    shift = torch.bmm(q_top, to_key.bias.view(H, -1, 1))  # (H, B * U, 1)
+    weights = (scores + _batch_first(shift, B)).softmax(-1)  # (B, H * U, L)
+
+    mean = x.mean(dim=1, keepdim=True)  # (B, 1, D)
+    # What a kept query adds to the answer of all others; the value's bias is in both.
+    surplus = torch.bmm(weights.to(x.dtype), x) - mean  # (B, H * U, D)
+    surplus = surplus.view(B, H, U, D).transpose(0, 1).reshape(H, B * U, D)
+    surplus = torch.bmm(surplus, to_value.weight.view(H, -1, D).transpose(1, 2))  # (H, B * U, E)
+    surplus = torch.bmm(surplus, to_output.weight.view(D, H, -1).permute(1, 2, 0))  # (H, B * U, D)
+
+    lazy = to_output(to_value(mean)).expand(B, L, D)  # (B, L, D)
+    y = lazy.reshape(B * L, D).index_add(0, rows, surplus.view(-1, D).to(lazy.dtype))
+    return y.view(B, L, D), weights.view(B, H, U, L)
+
+
+def _batch_first(x: Tensor, n_batch: int) -> Tensor:
+    """(H, B * U, N) to (B, H * U, N)."""
+    H, _, N = x.shape
+    return x.view(H, n_batch, -1, N).transpose(0, 1).reshape(n_batch, -1, N)
