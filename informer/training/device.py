@@ -7,6 +7,7 @@ it.
 from __future__ import annotations
 
 import importlib.util
+import logging
 import os
 import shutil
 import warnings
@@ -30,6 +31,11 @@ __all__ = [
     "starts_processes",
 ]
 
+logger = logging.getLogger(__name__)
+
+# Instruction sets with which torch multiplies bfloat16 matrices one entry at a time.
+_WITHOUT_BF16 = ("DEFAULT", "AVX2")
+
 
 def make_fabric(config: TrainingConfig) -> Fabric:
     """Bring up the device and precision that `config` asks for; starts no process yet.
@@ -49,6 +55,12 @@ def make_fabric(config: TrainingConfig) -> Fabric:
     n_nodes = int(os.environ["WORLD_SIZE"]) // n_devices if joined else 1
     several = "ddp" if joined else "ddp_spawn"
     bf16 = config.precision == "bf16"
+    if bf16 and accelerator == "cpu" and torch.backends.cpu.get_cpu_capability() in _WITHOUT_BF16:
+        logger.warning(
+            "precision=bf16 on this CPU (%s) is slower than fp32, about fourfold where it was "
+            "measured; it pays with AVX-512 BF16 or AMX, and on a GPU.",
+            torch.backends.cpu.get_cpu_capability(),
+        )
     return Fabric(
         accelerator=accelerator,
         devices=n_devices,

@@ -91,6 +91,7 @@ def _run(
     resume: bool,
 ) -> TrainingResult:
     """The whole training, in each process; only the first one saves and reports."""
+    home = next(model.parameters()).device
     run = Phases(
         fabric,
         model,
@@ -100,7 +101,6 @@ def _run(
         checkpoint_dir=checkpoint_dir,
         on_step=on_step if fabric.is_global_zero else None,
     )
-    home = next(model.parameters()).device
     try:
         progress = run.resume() if resume else Progress()
         resumed_from = progress.epoch

@@ -64,6 +64,7 @@ class Phases:
             self.checkpoints = Checkpoints(checkpoint_dir, identity(model, train, val, config))
         self.train, self.val = train.to(fabric.device), val.to(fabric.device)
         self.n_steps = n_batches(len(train), config)
+        self.full_batch = min(config.batch_size, len(train))
         self.model = for_processes(model.to(fabric.device), fabric)
         self.network = self._trained_network()
         self.parameters = list(self.model.parameters())
@@ -130,7 +131,7 @@ class Phases:
         n_processes = self.fabric.world_size
         part, portion = share(index, self.fabric.global_rank, n_processes)
         done = train_step(
-            self.network if len(index) == self.config.batch_size else self._short_network(),
+            self.network if len(index) >= self.full_batch else self._short_network(),
             self.parameters,
             self.optimizer,
             self.train.batch(part),

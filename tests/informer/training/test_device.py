@@ -46,6 +46,13 @@ def test_more_gpus_than_there_are_is_refused(monkeypatch):
         make_fabric(TrainingConfig(devices=3))
 
 
+@pytest.mark.parametrize(("capability", "n_warnings"), [("AVX2", 1), ("AVX512", 0)])
+def test_bf16_on_a_cpu_that_is_slow_at_it_is_logged(monkeypatch, caplog, capability, n_warnings):
+    monkeypatch.setattr("torch.backends.cpu.get_cpu_capability", lambda: capability)
+    make_fabric(TrainingConfig(accelerator="cpu", precision="bf16"))
+    assert len(caplog.records) == n_warnings
+
+
 @pytest.mark.parametrize(
     ("device", "kind"), [("cuda:1", nn.SyncBatchNorm), ("cpu", nn.BatchNorm1d)]
 )
