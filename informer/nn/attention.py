@@ -15,8 +15,8 @@ from typing import Literal
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
+from informer.ops.full_attention import full_attention
 from informer.ops.prob_sparse import prob_sparse_fast
 from informer.ops.self_attention import prob_sparse_self_attention
 
@@ -128,7 +128,7 @@ class FullAttention(nn.Module):
         causal: Whether a query is kept from later keys.
         dropout: Share of attention weights zeroed in training.
         need_weights: Whether `forward` returns the attention map.
-        backend: `fast` is one call of torch's fused attention.
+        backend: `fast` stores no weights.
     """
 
     def __init__(
@@ -164,14 +164,8 @@ class FullAttention(nn.Module):
             The context (B, L, H, E), and the map (B, H, L, S) or None.
         """
         if self.backend == "fast" and not self.need_weights:
-            context = F.scaled_dot_product_attention(
-                queries.transpose(1, 2),
-                keys.transpose(1, 2),
-                values.transpose(1, 2),
-                dropout_p=self.dropout.p if self.training else 0.0,
-                is_causal=self.causal,
-            )
-            return context.transpose(1, 2), None  # (B, L, H, E)
+            share = self.dropout.p if self.training else 0.0
+            return full_attention(queries, keys, values, causal=self.causal, dropout=share), None
         scores = torch.einsum("blhe,bshe->bhls", queries, keys) / math.sqrt(queries.shape[-1])
         if self.causal:
             later = torch.ones(scores.shape[-2:], dtype=torch.bool, device=scores.device).triu(1)

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from informer.config import InformerConfig
 from informer.nn.attention import AttentionLayer, FullAttention, ProbAttention
 from informer.nn.encoder import PointwiseConv, activation
+from informer.ops.dropout import Dropout
 
 __all__ = ["Decoder", "DecoderLayer"]
 
@@ -42,7 +43,7 @@ class DecoderLayer(nn.Module):
         self.norm1 = nn.LayerNorm(d_model)
         self.norm2 = nn.LayerNorm(d_model)
         self.norm3 = nn.LayerNorm(d_model)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout, is_fast=backend == "fast")
         self.activation = activation(config.activation)
 
     def forward(
@@ -64,10 +65,10 @@ class DecoderLayer(nn.Module):
             (B, n_last, D).
         """
         attended = self.self_attention(x, x, x, generator, n_last)[0]  # (B, n_last, D)
-        x = self.norm1(x[:, -attended.shape[1] :] + self.dropout(attended))
-        x = self.norm2(x + self.dropout(self.cross_attention(x, encoded, encoded)[0]))
+        x = self.norm1(self.dropout.add(x[:, -attended.shape[1] :], attended))
+        x = self.norm2(self.dropout.add(x, self.cross_attention(x, encoded, encoded)[0]))
         hidden = self.dropout(self.activation(self.conv1(x)))  # (B, L, d_ff)
-        decoded: Tensor = self.norm3(x + self.dropout(self.conv2(hidden)))
+        decoded: Tensor = self.norm3(self.dropout.add(x, self.conv2(hidden)))
         return decoded
 
 

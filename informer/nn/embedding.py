@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from informer.config import InformerConfig
+from informer.ops.dropout import Dropout
 
 __all__ = [
     "DataEmbedding",
@@ -169,7 +170,7 @@ class DataEmbedding(nn.Module):
             self.temporal_embedding = TemporalEmbedding(
                 config.d_model, config.n_marks, learned=config.embed == "learned"
             )
-        self.dropout = nn.Dropout(config.dropout)
+        self.dropout = Dropout(config.dropout, is_fast=config.backend == "fast")
 
     def forward(self, x: Tensor, x_mark: Tensor) -> Tensor:
         """Embed `x` (B, L, C) with its calendar features `x_mark` (B, L, M): (B, L, D)."""

@@ -13,6 +13,7 @@ from torch.nn import functional as F
 
 from informer.config import InformerConfig
 from informer.nn.attention import AttentionLayer, Backend, FullAttention, ProbAttention
+from informer.ops.dropout import Dropout
 
 __all__ = ["ConvLayer", "Encoder", "EncoderLayer", "EncoderStack", "PointwiseConv", "activation"]
 
@@ -90,7 +91,7 @@ class EncoderLayer(nn.Module):
         self.conv2 = PointwiseConv(config.d_ff, config.d_model, config.backend)
         self.norm1 = nn.LayerNorm(config.d_model)
         self.norm2 = nn.LayerNorm(config.d_model)
-        self.dropout = nn.Dropout(config.dropout)
+        self.dropout = Dropout(config.dropout, is_fast=config.backend == "fast")
         self.activation = activation(config.activation)
 
     def forward(
@@ -98,9 +99,9 @@ class EncoderLayer(nn.Module):
     ) -> tuple[Tensor, Tensor | None]:
         """(B, L, D) to (B, L, D), and the attention map (B, H, L, L) or None."""
         attended, weights = self.attention(x, x, x, generator)
-        x = self.norm1(x + self.dropout(attended))
+        x = self.norm1(self.dropout.add(x, attended))
         hidden = self.dropout(self.activation(self.conv1(x)))  # (B, L, d_ff)
-        return self.norm2(x + self.dropout(self.conv2(hidden))), weights
+        return self.norm2(self.dropout.add(x, self.conv2(hidden))), weights
 
 
 class Encoder(nn.Module):

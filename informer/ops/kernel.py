@@ -1,10 +1,9 @@
-"""The sparsity measurement as a C function, built once per machine by its own compiler.
+"""The C functions of the fast backend, built once per machine by its own compiler.
 
     B batch   L query length   S key length   H heads   E width per head   K keys sampled
 
-A query reads K of S keys, chosen at random: as tensor operations that is a copy of L x K x E
-numbers, each read once. The function below reads them where they lie. It is plain C without any
-header of torch, so that building it takes half a second, for all shapes and both precisions.
+Building them takes half a second, for all shapes and both precisions, and the result is kept in
+the user's cache folder.
 """
 
 from __future__ import annotations
@@ -23,140 +22,12 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-__all__ = ["call_kernel", "load_kernel"]
+from informer.ops.source import SOURCE
+
+__all__ = ["call_drop", "call_measure", "load_kernel"]
 
 _LOGGER = logging.getLogger(__name__)
 
-# The keys of one head are packed side by side as float32: rows that lie 2 KiB apart fall into few
-# sets of the cache. Heads that fit a cache go to a thread each; of longer ones all
-# threads share one, so that it stays in the cache that they share.
-_SOURCE = r"""
-#include <math.h>
-#include <stdint.h>
-#include <stdlib.h>
-#include <string.h>
-
-#define PACKED_BYTES_PER_THREAD (1 << 21)
-#define AHEAD 4
-
-typedef struct {
-  const char *q, *k;
-  int64_t q_b, q_l, q_h, k_b, k_s, k_h; /* strides in elements */
-  const int32_t *index;                 /* (L, K), then AHEAD more that may be read, not used */
-  float *out;                           /* (B, H, L) */
-  int64_t B, L, S, H, E, K;
-  float scale;
-  int32_t is_bf16, n_threads;
-} problem;
-
-static inline void widen(const char *x, int64_t start, int64_t n, int is_bf16, float *y) {
-  if (!is_bf16) {
-    memcpy(y, (const float *)x + start, n * sizeof(float));
-    return;
-  }
-  const uint16_t *half = (const uint16_t *)x + start;
-  for (int64_t i = 0; i < n; ++i) {
-    uint32_t bits = (uint32_t)half[i] << 16;
-    memcpy(y + i, &bits, sizeof bits);
-  }
-}
-
-static inline float larger(float a, float b) { return a > b ? a : b; }
-
-static inline __attribute__((always_inline)) float measure_row(
-    const float *q, const float *k, const int32_t *index, int64_t K, const int64_t E,
-    float scale) {
-  float top = -INFINITY, sum = 0;
-  int64_t j = 0;
-  for (; j + 4 <= K; j += 4) {
-    const float *k0 = k + index[j] * E, *k1 = k + index[j + 1] * E;
-    const float *k2 = k + index[j + 2] * E, *k3 = k + index[j + 3] * E;
-    float d0 = 0, d1 = 0, d2 = 0, d3 = 0;
-    for (int u = 0; u < AHEAD; ++u) {
-      const float *next = k + index[j + 4 + u] * E;
-      for (int64_t e = 0; e < E; e += 16) __builtin_prefetch(next + e);
-    }
-#pragma omp simd reduction(+ : d0, d1, d2, d3)
-    for (int64_t e = 0; e < E; ++e) {
-      d0 += q[e] * k0[e];
-      d1 += q[e] * k1[e];
-      d2 += q[e] * k2[e];
-      d3 += q[e] * k3[e];
-    }
-    top = larger(top, larger(larger(d0, d1), larger(d2, d3)));
-    sum += (d0 + d1) + (d2 + d3);
-  }
-  for (; j < K; ++j) {
-    const float *key = k + index[j] * E;
-    float d = 0;
-#pragma omp simd reduction(+ : d)
-    for (int64_t e = 0; e < E; ++e) d += q[e] * key[e];
-    top = larger(top, d);
-    sum += d;
-  }
-  return top - sum * scale;
-}
-
-static void pack(const problem *p, int64_t b, int64_t h, int64_t s, float *keys) {
-  widen(p->k, b * p->k_b + h * p->k_h + s * p->k_s, p->E, p->is_bf16, keys + s * p->E);
-}
-
-static void measure(const problem *p, int64_t b, int64_t h, int64_t l, const float *keys,
-                    float *row) {
-  const int64_t at = b * p->q_b + h * p->q_h + l * p->q_l, K = p->K;
-  const int32_t *index = p->index + l * K;
-  const float *q = row;
-  if (p->is_bf16) widen(p->q, at, p->E, 1, row);
-  else q = (const float *)p->q + at;
-  float *out = p->out + (b * p->H + h) * p->L + l;
-  switch (p->E) { /* a width known in advance unrolls */
-    case 16: *out = measure_row(q, keys, index, K, 16, p->scale); break;
-    case 32: *out = measure_row(q, keys, index, K, 32, p->scale); break;
-    case 64: *out = measure_row(q, keys, index, K, 64, p->scale); break;
-    default: *out = measure_row(q, keys, index, K, p->E, p->scale);
-  }
-}
-
-int measure_sparsity(const problem *p) {
-  const int64_t size = p->S * p->E;
-  const int shared = size * (int64_t)sizeof(float) > PACKED_BYTES_PER_THREAD;
-  const int n_buffers = shared ? 1 : p->n_threads;
-  float *keys = malloc(sizeof(float) * n_buffers * size);
-  float *rows = malloc(sizeof(float) * p->n_threads * p->E);
-  if (!keys || !rows) {
-    free(keys);
-    free(rows);
-    return 1;
-  }
-#pragma omp parallel num_threads(p->n_threads)
-  {
-    int thread = 0;
-#ifdef _OPENMP
-    extern int omp_get_thread_num(void);
-    thread = omp_get_thread_num();
-#endif
-    float *row = rows + thread * p->E;
-    if (shared) {
-      for (int64_t bh = 0; bh < p->B * p->H; ++bh) {
-#pragma omp for schedule(static)
-        for (int64_t s = 0; s < p->S; ++s) pack(p, bh / p->H, bh % p->H, s, keys);
-#pragma omp for schedule(static)
-        for (int64_t l = 0; l < p->L; ++l) measure(p, bh / p->H, bh % p->H, l, keys, row);
-      }
-    } else {
-      float *mine = keys + thread * size;
-#pragma omp for schedule(dynamic)
-      for (int64_t bh = 0; bh < p->B * p->H; ++bh) {
-        for (int64_t s = 0; s < p->S; ++s) pack(p, bh / p->H, bh % p->H, s, mine);
-        for (int64_t l = 0; l < p->L; ++l) measure(p, bh / p->H, bh % p->H, l, mine, row);
-      }
-    }
-  }
-  free(keys);
-  free(rows);
-  return 0;
-}
-"""
 _AHEAD = 4
 
 # Tried in order; a compiler without OpenMP still builds a function that runs on one thread.
@@ -167,6 +38,8 @@ _FLAGS = (
 
 
 class _Problem(ctypes.Structure):
+    """`problem` of the source, field by field."""
+
     _fields_ = (
         ("q", ctypes.c_void_p),
         ("k", ctypes.c_void_p),
@@ -180,20 +53,27 @@ class _Problem(ctypes.Structure):
     )
 
 
-def call_kernel(kernel: ctypes.CDLL, queries: Tensor, keys: Tensor, sampled_keys: Tensor) -> Tensor:
-    """Measure with the built function.
+def call_measure(
+    kernel: ctypes.CDLL, queries: Tensor, keys: Tensor, sampled_keys: Tensor
+) -> Tensor:
+    """Measure each query's sparsity, see `informer.ops.sparsity`.
 
     Args:
         kernel: From `load_kernel`.
         queries: (B, L, H, E) float32 or bfloat16 on the CPU, dense in E.
         keys: (B, S, H, E), the same.
-        sampled_keys: (L, K) positions in [0, S).
+        sampled_keys: (L, K) positions of keys.
 
     Returns:
         (B, H, L) float32.
+
+    Raises:
+        IndexError: A position is not in [0, S).
     """
     B, L, H, E = queries.shape
     S, K = keys.shape[1], sampled_keys.shape[1]
+    if not 0 <= int(sampled_keys.min()) <= int(sampled_keys.max()) < S:
+        raise IndexError(f"sampled_keys must lie in [0, {S}), the positions of the keys")
     index = torch.zeros(L * K + _AHEAD, dtype=torch.int32)
     index[: L * K] = sampled_keys.flatten()
     sparsity = torch.empty(B, H, L)
@@ -218,9 +98,52 @@ def call_kernel(kernel: ctypes.CDLL, queries: Tensor, keys: Tensor, sampled_keys
     return sparsity
 
 
+class _Dropping(ctypes.Structure):
+    """`dropping` of the source, field by field."""
+
+    _fields_ = (
+        *((name, ctypes.c_void_p) for name in ("x", "residual", "out")),
+        *((name, ctypes.c_int64) for name in ("n", "start")),
+        *((name, ctypes.c_uint32) for name in ("multiplier", "offset", "threshold")),
+        ("scale", ctypes.c_float),
+        ("is_bf16", ctypes.c_int32),
+        ("n_threads", ctypes.c_int32),
+    )
+
+
+def call_drop(
+    kernel: ctypes.CDLL, x: Tensor, residual: Tensor | None, *settings: float, scale: float
+) -> Tensor:
+    """Zero some numbers of `x`, scale the others and add `residual`, see `informer.ops.dropout`.
+
+    Args:
+        kernel: From `load_kernel`.
+        x: Contiguous, float32 or bfloat16 on the CPU.
+        residual: The same, or None.
+        settings: Fields `start` to `threshold` of the source's `dropping`.
+        scale: By which the numbers that stay are multiplied.
+    """
+    out = torch.empty_like(x)
+    kernel.drop(
+        ctypes.byref(
+            _Dropping(
+                x.data_ptr(),
+                None if residual is None else residual.data_ptr(),
+                out.data_ptr(),
+                x.numel(),
+                *settings,
+                scale,
+                int(x.dtype == torch.bfloat16),
+                torch.get_num_threads(),
+            )
+        )
+    )
+    return out
+
+
 @functools.cache
 def load_kernel() -> ctypes.CDLL | None:
-    """The built function, or None where there is no C compiler that can build it."""
+    """The built functions, or None where there is no C compiler that can build it."""
     compiler = shutil.which(os.environ.get("CC", "cc")) or shutil.which("gcc")
     if compiler is None:
         return None
@@ -233,23 +156,23 @@ def load_kernel() -> ctypes.CDLL | None:
 
 def _build(compiler: str, flags: tuple[str, ...]) -> Path | None:
     """The shared library's path, from the cache if this machine has built it before."""
-    identity = "\0".join((_SOURCE, compiler, *flags, platform.machine(), _processor()))
-    name = f"sparsity-{hashlib.sha256(identity.encode()).hexdigest()[:16]}.so"
+    identity = "\0".join((SOURCE, compiler, *flags, platform.machine(), _processor()))
+    name = f"informer-{hashlib.sha256(identity.encode()).hexdigest()[:16]}.so"
     folder = _cache_dir()
     target = folder / name
     if target.exists():
         return target
     with tempfile.TemporaryDirectory(dir=folder) as scratch:
-        source, library = Path(scratch, "sparsity.c"), Path(scratch, name)
-        source.write_text(_SOURCE)
+        source, library = Path(scratch, "informer.c"), Path(scratch, name)
+        source.write_text(SOURCE)
         command = [compiler, *flags, str(source), "-o", str(library), "-lm"]
         try:
             done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
         except (OSError, subprocess.TimeoutExpired) as error:
-            _LOGGER.info("building the sparsity kernel failed: %s", error)
+            _LOGGER.info("building the C functions failed: %s", error)
             return None
         if done.returncode != 0:
-            _LOGGER.info("building the sparsity kernel failed: %s", done.stderr.strip())
+            _LOGGER.info("building the C functions failed: %s", done.stderr.strip())
             return None
         library.replace(target)  # whole or not at all, also with several processes at it
     return target

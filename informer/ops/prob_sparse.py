@@ -122,6 +122,11 @@ def _context_rows(top: Tensor) -> Tensor:
     return (top * H + torch.arange(H, device=top.device)[:, None]).flatten(1).unsqueeze(-1)
 
 
+def _wide(x: Tensor) -> torch.dtype:
+    """The precision in which sums of `x` are kept."""
+    return torch.float64 if x.dtype == torch.float64 else torch.float32
+
+
 class _Spread(torch.autograd.Function):
     """See `spread`; as separate tensor operations it reads and writes the context four times."""
 
@@ -138,8 +143,9 @@ class _Spread(torch.autograd.Function):
         B, S, H, E = values.shape
         ctx.save_for_backward(rows)
         ctx.n_keys, ctx.causal = S, causal
+        wide = _wide(values)
         if causal:
-            context = values.cumsum(dim=1, dtype=values.dtype)
+            context = values.cumsum(dim=1, dtype=wide).to(values.dtype)
         else:
             context = values.new_empty(B, L, H, E)
             context.copy_(values.mean(dim=1, keepdim=True))
@@ -155,12 +161,14 @@ class _Spread(torch.autograd.Function):
         B, L, H, E = grad.shape
         rows = rows.expand(-1, -1, E)
         flat = grad.reshape(B, L * H, E)
+        wide = _wide(grad)
         grad_kept = flat.gather(1, rows)  # (B, H * U, E)
         if ctx.causal:
             lazy = flat.scatter(1, rows, 0.0).view(B, L, H, E)
-            grad_values = lazy.flip(1).cumsum(1).flip(1)  # (B, L, H, E)
+            after = lazy.flip(1).cumsum(dim=1, dtype=wide).to(grad.dtype)
+            grad_values = after.flip(1)  # (B, L, H, E)
         else:
-            of_kept = grad_kept.view(B, H, -1, E).sum(dim=2)  # (B, H, E)
-            mean = (grad.sum(dim=1) - of_kept) / ctx.n_keys  # (B, H, E)
-            grad_values = mean.unsqueeze(1).expand(B, ctx.n_keys, H, E)
+            of_kept = grad_kept.view(B, H, -1, E).sum(dim=2, dtype=wide)  # (B, H, E)
+            mean = (grad.sum(dim=1, dtype=wide) - of_kept) / ctx.n_keys  # (B, H, E)
+            grad_values = mean.to(grad.dtype).unsqueeze(1).expand(B, ctx.n_keys, H, E)
         return grad_values, grad_kept, None, None, None

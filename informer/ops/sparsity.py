@@ -20,7 +20,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from informer.ops.kernel import call_kernel, load_kernel
+from informer.ops.kernel import call_measure, load_kernel
 
 __all__ = ["measure_sparsity"]
 
@@ -65,7 +65,7 @@ def _measure_on_cpu(queries: Tensor, keys: Tensor, sampled_keys: Tensor) -> Tens
         queries, keys = queries.float(), keys.float()
     if queries.stride(-1) != 1 or keys.stride(-1) != 1:
         queries, keys = queries.contiguous(), keys.contiguous()
-    return call_kernel(kernel, queries, keys, sampled_keys)
+    return call_measure(kernel, queries, keys, sampled_keys)
 
 
 @_measure_on_cpu.register_fake
