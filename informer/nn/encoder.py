@@ -44,10 +44,17 @@ class PointwiseConv(nn.Conv1d):
 
 
 class ConvLayer(nn.Module):
-    """Self-attention distilling (equation 5): convolve, normalise, activate, halve the length."""
+    """Self-attention distilling (equation 5): convolve, normalise, activate, halve the length.
 
-    def __init__(self, d_model: int) -> None:
+    Args:
+        d_model: D.
+        backend: `fast` leaves the rows where they lie, and activates after halving: the
+            activation is monotone, so it may change places with the maximum.
+    """
+
+    def __init__(self, d_model: int, backend: Backend) -> None:
         super().__init__()
+        self.backend = backend
         self.downConv = nn.Conv1d(
             d_model, d_model, kernel_size=3, padding=1, padding_mode="circular"
         )
@@ -57,9 +64,23 @@ class ConvLayer(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, L, D) to (B, ceil(L / 2), D)."""
+        if self.backend == "fast":
+            return self._forward_in_place(x)
         x = self.activation(self.norm(self.downConv(x.transpose(1, 2))))  # (B, D, L)
         halved: Tensor = self.maxPool(x)  # (B, D, ceil(L / 2))
         return halved.transpose(1, 2)  # (B, ceil(L / 2), D)
+
+    def _forward_in_place(self, x: Tensor) -> Tensor:
+        B, L, D = x.shape
+        neighbours = torch.cat((x.roll(1, dims=1), x, x.roll(-1, dims=1)), dim=-1)  # (B, L, 3 * D)
+        weight = self.downConv.weight.transpose(1, 2).reshape(D, 3 * D)
+        x = F.linear(neighbours, weight, self.downConv.bias)  # (B, L, D)
+        x = self.norm(x.view(B * L, D)).view(B, L, D)
+        # As an image of width 1 whose channels come last, the rows need no turning.
+        image = x.transpose(1, 2).unsqueeze(-1)  # (B, D, L, 1)
+        image = F.max_pool2d(image, kernel_size=(3, 1), stride=(2, 1), padding=(1, 0))
+        halved: Tensor = self.activation(image)  # (B, D, ceil(L / 2), 1)
+        return halved.squeeze(-1).transpose(1, 2)  # (B, ceil(L / 2), D)
 
 
 class EncoderLayer(nn.Module):
@@ -117,7 +138,9 @@ class Encoder(nn.Module):
         self.attn_layers = nn.ModuleList(EncoderLayer(config) for _ in range(n_layers))
         self.conv_layers: nn.ModuleList | None = None
         if config.distil:
-            self.conv_layers = nn.ModuleList(ConvLayer(config.d_model) for _ in range(n_layers - 1))
+            self.conv_layers = nn.ModuleList(
+                ConvLayer(config.d_model, config.backend) for _ in range(n_layers - 1)
+            )
         self.norm = nn.LayerNorm(config.d_model)
 
     def forward(
