@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from informer.config import InformerConfig
 from informer.nn.attention import AttentionLayer, FullAttention, ProbAttention
-from informer.nn.encoder import PointwiseConv, activation
+from informer.nn.feed_forward import apply_feed_forward
 from informer.ops.dropout import Dropout
 
 __all__ = ["Decoder", "DecoderLayer"]
@@ -38,13 +38,14 @@ class DecoderLayer(nn.Module):
         cross = FullAttention(causal=False, dropout=dropout, backend=backend)
         self.self_attention = AttentionLayer(inner, d_model, config.n_heads, mix=config.mix)
         self.cross_attention = AttentionLayer(cross, d_model, config.n_heads)
-        self.conv1 = PointwiseConv(d_model, config.d_ff, backend)
-        self.conv2 = PointwiseConv(config.d_ff, d_model, backend)
+        self.conv1 = nn.Conv1d(d_model, config.d_ff, kernel_size=1)
+        self.conv2 = nn.Conv1d(config.d_ff, d_model, kernel_size=1)
         self.norm1 = nn.LayerNorm(d_model)
         self.norm2 = nn.LayerNorm(d_model)
         self.norm3 = nn.LayerNorm(d_model)
         self.dropout = Dropout(dropout, is_fast=backend == "fast")
-        self.activation = activation(config.activation)
+        self.activation = config.activation
+        self.backend = backend
 
     def forward(
         self,
@@ -67,8 +68,10 @@ class DecoderLayer(nn.Module):
         attended = self.self_attention(x, x, x, generator, n_last)[0]  # (B, n_last, D)
         x = self.norm1(self.dropout.add(x[:, -attended.shape[1] :], attended))
         x = self.norm2(self.dropout.add(x, self.cross_attention(x, encoded, encoded)[0]))
-        hidden = self.dropout(self.activation(self.conv1(x)))  # (B, L, d_ff)
-        decoded: Tensor = self.norm3(self.dropout.add(x, self.conv2(hidden)))
+        y = apply_feed_forward(
+            x, self.conv1, self.conv2, self.dropout, self.activation, self.backend
+        )  # (B, n_last, D)
+        decoded: Tensor = self.norm3(self.dropout.add(x, y))
         return decoded
 
 

@@ -13,34 +13,10 @@ from torch.nn import functional as F
 
 from informer.config import InformerConfig
 from informer.nn.attention import AttentionLayer, Backend, FullAttention, ProbAttention
+from informer.nn.feed_forward import apply_feed_forward
 from informer.ops.dropout import Dropout
 
-__all__ = ["ConvLayer", "Encoder", "EncoderLayer", "EncoderStack", "PointwiseConv", "activation"]
-
-
-def activation(name: str) -> nn.Module:
-    """The feed-forward non-linearity: exact `gelu`, or `relu`."""
-    return nn.GELU() if name == "gelu" else nn.ReLU()
-
-
-class PointwiseConv(nn.Conv1d):
-    """A convolution of width 1 over time, which is a linear map of each row.
-
-    Args:
-        n_in: Channels in.
-        n_out: Channels out.
-        backend: `fast` multiplies where the rows lie, without turning them.
-    """
-
-    def __init__(self, n_in: int, n_out: int, backend: Backend) -> None:
-        super().__init__(n_in, n_out, kernel_size=1)
-        self.backend = backend
-
-    def forward(self, x: Tensor) -> Tensor:
-        """(B, L, n_in) to (B, L, n_out)."""
-        if self.backend == "fast":
-            return F.linear(x, self.weight.squeeze(-1), self.bias)
-        return super().forward(x.transpose(1, 2)).transpose(1, 2)
+__all__ = ["ConvLayer", "Encoder", "EncoderLayer", "EncoderStack"]
 
 
 class ConvLayer(nn.Module):
@@ -108,12 +84,13 @@ class EncoderLayer(nn.Module):
                 backend=config.backend,
             )
         self.attention = AttentionLayer(inner, config.d_model, config.n_heads)
-        self.conv1 = PointwiseConv(config.d_model, config.d_ff, config.backend)
-        self.conv2 = PointwiseConv(config.d_ff, config.d_model, config.backend)
+        self.conv1 = nn.Conv1d(config.d_model, config.d_ff, kernel_size=1)
+        self.conv2 = nn.Conv1d(config.d_ff, config.d_model, kernel_size=1)
         self.norm1 = nn.LayerNorm(config.d_model)
         self.norm2 = nn.LayerNorm(config.d_model)
         self.dropout = Dropout(config.dropout, is_fast=config.backend == "fast")
-        self.activation = activation(config.activation)
+        self.activation = config.activation
+        self.backend = config.backend
 
     def forward(
         self, x: Tensor, generator: torch.Generator | None = None
@@ -121,8 +98,10 @@ class EncoderLayer(nn.Module):
         """(B, L, D) to (B, L, D), and the attention map (B, H, L, L) or None."""
         attended, weights = self.attention(x, x, x, generator)
         x = self.norm1(self.dropout.add(x, attended))
-        hidden = self.dropout(self.activation(self.conv1(x)))  # (B, L, d_ff)
-        return self.norm2(self.dropout.add(x, self.conv2(hidden))), weights
+        y = apply_feed_forward(
+            x, self.conv1, self.conv2, self.dropout, self.activation, self.backend
+        )  # (B, L, D)
+        return self.norm2(self.dropout.add(x, y)), weights
 
 
 class Encoder(nn.Module):
