@@ -39,7 +39,8 @@ def feed_forward(
     Returns:
         (B, L, D).
     """
-    if torch.is_grad_enabled() and x.device.type == "cpu" and (dropout == 0 or can_drop(x)):
+    in_chunks = x.device.type == "cpu" and not torch.compiler.is_compiling()
+    if torch.is_grad_enabled() and in_chunks and (dropout == 0 or can_drop(x)):
         mask = Mask.draw(dropout) if dropout > 0 else None
         y: Tensor = _FeedForward.apply(x, *parameters, activation, mask)  # type: ignore[no-untyped-call]
         return y

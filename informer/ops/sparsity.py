@@ -26,7 +26,8 @@ __all__ = ["measure_sparsity"]
 
 _LOGGER = logging.getLogger(__name__)
 
-_FEW_SCORES = 2**18  # B x H x L x S below which the C function is not worth its half second
+_FEW_SCORES = 2**14  # B x H x L x S up to which the C function is not worth building: 0.3 ms
+_MANY_SCORES = 2**20  # above which its lack is worth a warning: 4 ms against 1
 _TILE_NUMBERS = 2**20  # largest intermediate of the tiled way: 4 MiB of float32
 _DENSE_KEYS = 1024  # S up to which the tiled way computes all scores instead of gathering keys
 
@@ -48,18 +49,21 @@ def measure_sparsity(queries: Tensor, keys: Tensor, sampled_keys: Tensor) -> Ten
     """
     if queries.device.type != "cpu":
         return _compiled_measure()(queries, keys, sampled_keys.to(queries.device))
-    return torch.ops.informer.measure_sparsity(queries, keys, sampled_keys)  # type: ignore[no-any-return]
+    if torch.compiler.is_compiling():
+        measured: Tensor = _opaque_measure(queries, keys, sampled_keys)
+        return measured
+    return _measure_on_cpu(queries, keys, sampled_keys)
 
 
-@torch.library.custom_op("informer::measure_sparsity", mutates_args=(), device_types="cpu")
 def _measure_on_cpu(queries: Tensor, keys: Tensor, sampled_keys: Tensor) -> Tensor:
     B, L, H, _ = queries.shape
-    S = keys.shape[1]
-    if B * H * L * S <= _FEW_SCORES or queries.dtype == torch.float64:
+    n_scores = B * H * L * keys.shape[1]
+    if n_scores <= _FEW_SCORES or queries.dtype == torch.float64:
         return measure_tiled(queries, keys, sampled_keys)
     kernel = load_kernel()
     if kernel is None:
-        _warn_once()
+        if n_scores > _MANY_SCORES:
+            _warn_once()
         return measure_tiled(queries, keys, sampled_keys)
     if queries.dtype != torch.bfloat16:
         queries, keys = queries.float(), keys.float()
@@ -68,7 +72,13 @@ def _measure_on_cpu(queries: Tensor, keys: Tensor, sampled_keys: Tensor) -> Tens
     return call_measure(kernel, queries, keys, sampled_keys)
 
 
-@_measure_on_cpu.register_fake
+# torch.compile takes it as it is, without looking inside.
+_opaque_measure = torch.library.custom_op(
+    "informer::measure_sparsity", _measure_on_cpu, mutates_args=(), device_types="cpu"
+)
+
+
+@_opaque_measure.register_fake
 def _(queries: Tensor, keys: Tensor, sampled_keys: Tensor) -> Tensor:
     B, L, H, _ = queries.shape
     wide = torch.float64 if queries.dtype == torch.float64 else torch.float32

@@ -121,6 +121,22 @@ def test_training_step_under_bfloat16_stays_near_float32(backend):
     assert all(p.grad.isfinite().all() for p in model.parameters() if p.grad is not None)
 
 
+@pytest.mark.filterwarnings("ignore:.*:DeprecationWarning")  # of torch's own tracer
+def test_a_compiled_training_step_is_the_same():
+    config = replace(SMALL, dropout=0.0)
+    inputs = make_inputs(config)
+    gradients = []
+    for compiled in (False, True):
+        torch.manual_seed(1)
+        model = Informer(config).train()
+        run = torch.compile(model, backend="eager") if compiled else model
+        torch.manual_seed(2)
+        run(*inputs).square().mean().backward()
+        gradients.append({n: p.grad for n, p in model.named_parameters()})
+    for name, expected in gradients[0].items():
+        torch.testing.assert_close(gradients[1][name], expected, atol=1e-6, rtol=1e-3, msg=name)
+
+
 def test_the_decoder_input_is_built_from_the_last_rows_of_the_past():
     config = replace(SMALL, label_len=5)
     x_enc, mark_enc, _, mark_dec = make_inputs(config)

@@ -106,6 +106,7 @@ def test_float64_is_measured_in_float64():
 def test_without_a_compiler_it_warns_once_and_agrees(monkeypatch):
     inputs = draw(2, 9, 11, 3, 8, 5)
     monkeypatch.setattr(sparsity, "_FEW_SCORES", 0)
+    monkeypatch.setattr(sparsity, "_MANY_SCORES", 0)
     monkeypatch.setattr(sparsity, "load_kernel", lambda: None)
     sparsity._warn_once.cache_clear()
     with pytest.warns(UserWarning, match="no C compiler"):
