@@ -7,15 +7,12 @@ failure prints one `error:` line on stderr; with --json the last line of stdout 
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 import traceback
 from collections.abc import Callable, Sequence
 from typing import NoReturn
 
-from informer.errors import ConfigError, InformerError
-from tasks.errors import PipelineError
-from tasks.home import find_home, local_environment
+from tasks.home import enter, find_home
 
 __all__ = ["main"]
 
@@ -77,8 +74,11 @@ def _command(name: str) -> Command:
 def main(argv: Sequence[str] | None = None) -> int:
     """Parse, run, and turn what was raised into one line and an exit status."""
     args = _parser().parse_args(argv)
-    for name, value in local_environment(find_home()).items():
-        os.environ.setdefault(name, value)
+    enter(find_home())
+    # Prefect, MLflow and torch read their variables when they are imported: not before this line.
+    from informer.errors import ConfigError, InformerError
+    from tasks.errors import PipelineError
+
     try:
         return _command(args.command)(args)
     except (ConfigError, PipelineError, InformerError) as error:

@@ -66,9 +66,7 @@ def check_writable(folder: Path) -> None:
         ) from error
 
 
-def _known_by(
-    as_of: pd.Timestamp | None, rows: pd.DataFrame, frame: FrameConfig
-) -> pd.DataFrame:
+def _known_by(as_of: pd.Timestamp | None, rows: pd.DataFrame, frame: FrameConfig) -> pd.DataFrame:
     if as_of is None:
         return rows
     kept = rows[rows[frame.time_column] <= as_of]

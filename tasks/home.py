@@ -6,10 +6,11 @@ Unset, everything is local: SQLite and files under `mlruns/`, Prefect's embedded
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-__all__ = ["Home", "find_home", "local_environment"]
+__all__ = ["Home", "enter", "find_home", "local_environment"]
 
 HOME_VARIABLE = "INFORMER_HOME"
 DATA_VARIABLE = "INFORMER_DATA_DIR"
@@ -87,14 +88,28 @@ def find_home() -> Home:
     return Home(Path(__file__).resolve().parent.parent)
 
 
-def local_environment(home: Home) -> dict[str, str]:
-    """Variables to set, where unset, before Prefect and MLflow are imported.
+def enter(home: Home) -> None:
+    """Set `local_environment` where unset, and make the folder that Prefect wants at its import.
 
-    They switch every telemetry off and keep local runs in the store folder.
+    A folder that cannot be made is not reported here: `tasks.track.connect` says so clearly.
+    """
+    for name, value in local_environment(home).items():
+        os.environ.setdefault(name, value)
+    with suppress(OSError):
+        Path(os.environ["PREFECT_HOME"]).mkdir(parents=True, exist_ok=True)
+
+
+def local_environment(home: Home) -> dict[str, str]:
+    """Variables to set, where unset, before Prefect, MLflow and torch are imported.
+
+    They switch every telemetry off and keep local runs in the store folder. OpenMP's threads sleep
+    while they wait: spinning, they made a training step five times slower on two cores that
+    another process (such as Prefect's server) used too.
     """
     return {
         HOME_VARIABLE: str(home.root),
         "DO_NOT_TRACK": "true",
+        "OMP_WAIT_POLICY": "PASSIVE",
         "MLFLOW_DISABLE_TELEMETRY": "true",
         "MLFLOW_TRACKING_URI": home.tracking_uri,
         "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",

@@ -7,6 +7,7 @@ candidate. Aliases move one at a time; `champion` moves last.
 from __future__ import annotations
 
 import importlib.metadata
+import json
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -16,6 +17,7 @@ from pathlib import Path
 
 import mlflow
 import pandas as pd
+from mlflow.data.dataset_source_registry import get_dataset_source_from_json
 from mlflow.entities.model_registry import ModelVersion
 from mlflow.exceptions import MlflowException
 from mlflow.models import infer_signature
@@ -77,7 +79,7 @@ def champion(config: RunConfig, home: Home) -> Served | None:
                 f"champion version {found.version} of {config.name} cannot be loaded: "
                 f"{str(error).splitlines()[0]}. Restore its artifacts or promote another version."
             ) from error
-        model_dir = Path(local) / "artifacts" / ARTIFACT
+        (model_dir,) = (Path(local) / "artifacts").iterdir()
         return Served(str(found.version), Forecaster.load(model_dir))
 
 
@@ -189,8 +191,8 @@ def _log_lineage(prepared: Prepared, rows: pd.DataFrame, config: RunConfig) -> N
         ],
         "test": rows[(times >= prepared.split.test_start) & (times < prepared.split.test_end)],
     }
+    # Given as a path, MLflow 3.17 would warn that two sources of its own can read it.
+    source = get_dataset_source_from_json(json.dumps({"uri": str(prepared.raw.path)}), "local")
     for context, part in parts.items():
-        dataset = mlflow.data.from_pandas(
-            part, source=str(prepared.raw.path), name=f"{config.name}-{context}"
-        )
+        dataset = mlflow.data.from_pandas(part, source=source, name=f"{config.name}-{context}")
         mlflow.log_input(dataset, context=context, tags={"sha256": prepared.raw.sha256})

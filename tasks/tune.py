@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -25,7 +26,7 @@ from tasks.track import child_run, connect
 
 __all__ = ["Tuned", "open_study", "study_name", "suggest", "tune"]
 
-HEARTBEAT_S, GRACE_S = 30, 90
+HEARTBEAT_S, GRACE_S, LOCK_S = 30, 90, 60
 FINISHED = (TrialState.COMPLETE, TrialState.PRUNED)
 
 
@@ -56,12 +57,15 @@ def study_name(prepared: Prepared, config: RunConfig) -> str:
 
 def open_study(name: str, config: RunConfig, home: Home) -> optuna.Study:
     """Begin the study, or go on with it where an earlier run left it."""
-    storage = optuna.storages.RDBStorage(
-        home.study_url,
-        heartbeat_interval=HEARTBEAT_S,
-        grace_period=GRACE_S,
-        engine_kwargs={"connect_args": {"timeout": 60}},
-    )
+    with warnings.catch_warnings():
+        # Without a heartbeat, a trial whose process was killed would stay open for ever.
+        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+        storage = optuna.storages.RDBStorage(
+            home.study_url,
+            heartbeat_interval=HEARTBEAT_S,
+            grace_period=GRACE_S,
+            engine_kwargs={"connect_args": {"timeout": LOCK_S}},
+        )
     return optuna.create_study(
         study_name=name,
         storage=storage,

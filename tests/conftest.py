@@ -1,12 +1,23 @@
 """What every test may ask for: golden files, the ETT data where they are at hand, one thread."""
 
 import os
+import tempfile
 from pathlib import Path
 
-import pytest
-import torch
+from tasks.home import Home, enter
 
 REPOSITORY = Path(__file__).resolve().parent.parent
+# Before Prefect, MLflow or torch is imported: no telemetry, and no store of the user's own.
+_STORES = tempfile.TemporaryDirectory(prefix="informer-tests-")
+for _name in ("INFORMER_HOME", "MLFLOW_TRACKING_URI", "PREFECT_HOME", "PREFECT_API_URL"):
+    os.environ.pop(_name, None)
+enter(Home(Path(_STORES.name)))
+for _name in ("INFORMER_HOME", "MLFLOW_TRACKING_URI"):
+    os.environ.pop(_name)
+
+import pytest  # noqa: E402
+import torch  # noqa: E402
+
 N_THREADS = 1  # small tensors gain nothing from more, and threads that wait for a core lose much
 
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from tasks.home import Home, local_environment
+from tasks.home import Home
 
 TINY = """\
 data: {source: rows.csv, contract: contracts/tiny.yaml}
@@ -85,9 +84,6 @@ def home(tmp_path_factory, prefect_server) -> Home:
     weather().to_csv(root / "rows.csv", index=False)
     made = Home(root)
     with pytest.MonkeyPatch.context() as patch:
-        patch.delenv("MLFLOW_TRACKING_URI", raising=False)
-        for name, value in local_environment(made).items():
-            if name != "PREFECT_HOME":
-                patch.setenv(name, value)
-        patch.setenv("INFORMER_DATA_DIR", os.environ.get("INFORMER_DATA_DIR", str(root)))
+        patch.setenv("INFORMER_HOME", str(root))
+        patch.setenv("MLFLOW_TRACKING_URI", made.local_tracking_uri)
         yield made
