@@ -255,8 +255,8 @@ class Forecaster:
 
     @torch.inference_mode()
     def _predict_scaled(self, windows: Windows) -> Tensor:
-        index = torch.arange(len(windows))
-        return torch.cat([self.predictor.predict(windows, part) for part in torch.split(index, BATCH)])
+        parts = torch.split(torch.arange(len(windows)), BATCH)
+        return torch.cat([self.predictor.predict(windows, part) for part in parts])
 
     def _future_windows(
         self, panel: Panel

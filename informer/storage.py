@@ -27,9 +27,7 @@ def write_model(folder: Path, settings: dict[str, Any], tensors: dict[str, Tenso
         CheckpointError: `folder` exists already, or its parent cannot be written.
     """
     if folder.exists():
-        raise CheckpointError(
-            f"{folder} exists already; a model is never overwritten. Name another."
-        )
+        raise CheckpointError(f"{folder} exists, and no model is overwritten. Name another folder.")
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         draft = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
