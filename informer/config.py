@@ -40,6 +40,11 @@ class InformerConfig:
     `e_layers` is a count for `model="informer"` and a list of counts, one per encoder of the
     stack, for `model="informerstack"`. `backend` chooses how ProbSparse attention is computed
     (same result): `reference` reads as the paper does, `fast` stores nothing of size L x K x E.
+
+    Two options are not the paper's; off, the model is exactly the paper's. `instance_norm` takes
+    each window's mean and deviation out and puts them back. `linear_highway` adds the closed-form
+    linear forecast to the network's output, whose projection then starts at zero, so that training
+    starts at the linear model.
     """
 
     model: Literal["informer", "informerstack"] = "informer"
@@ -64,6 +69,7 @@ class InformerConfig:
     distil: bool = True
     mix: bool = True
     instance_norm: bool = False
+    linear_highway: bool = False
     backend: Literal["fast", "reference"] = "fast"
 
     def __post_init__(self) -> None:

@@ -144,6 +144,9 @@ class Forecaster:
         else:
             torch.manual_seed(config.training.seed)
             model = Informer(config.network)
+            if config.model.linear_highway:
+                linear = ClosedFormLinear.fit(train, val, config.model.seq_len)
+                model.highway.copy_(linear.weight)
             result = fit(
                 model, train, val, config.training,
                 checkpoint_dir=checkpoint_dir, on_epoch=on_epoch, on_step=on_step,

@@ -15,6 +15,7 @@ from pathlib import Path
 import torch
 
 from informer.errors import InformerError
+from informer.nn.crossing import crossing, measure
 from tasks.config import load_config
 from tasks.contract import check_columns, read_contract
 from tasks.errors import PipelineError
@@ -47,6 +48,7 @@ class Check:
 def examine(home: Home) -> list[Check]:
     """Look at everything that a run needs, without changing anything but making `mlruns/`."""
     checks = [Check(OK, "Python", platform.python_version()), *_packages(), _device(), _disk(home)]
+    checks.append(_attention())
     checks += _configurations(home)
     checks += [
         _try("MLflow store", home.tracking_uri, lambda: connect(home)),
@@ -71,6 +73,15 @@ def _device() -> Check:
         return Check(OK, "accelerator", f"{torch.cuda.device_count()} x {', '.join(names)}")
     cores = f"none; {torch.get_num_threads()} CPU threads"
     return Check(OK, "accelerator", cores, "Training runs on the CPU")
+
+
+def _attention() -> Check:
+    """Which attention to choose at which length, measured here."""
+    timings = measure()
+    length = crossing(timings)
+    rows = ", ".join(f"{t.length}: {1e3 * t.prob:.1f} / {1e3 * t.full:.1f}" for t in timings)
+    mend = f"attn=full is the faster one below seq_len={length or timings[-1].length}"
+    return Check(OK, "ProbSparse / dense attention", f"ms by length {rows}", mend)
 
 
 def _disk(home: Home) -> Check:

@@ -115,10 +115,10 @@ def tracked_run(config: RunConfig, home: Home, run_name: str) -> Iterator[str]:
 
 
 @contextmanager
-def resumed_run(run_id: str, home: Home) -> Iterator[None]:
-    """Make an open run the active one, and leave it open."""
+def resumed_run(run_id: str, home: Home, *, system_metrics: bool = False) -> Iterator[None]:
+    """Make an open run the active one, perhaps watch the machine meanwhile, and leave it open."""
     client = connect(home)
-    with mlflow.start_run(run_id=run_id, log_system_metrics=False):
+    with mlflow.start_run(run_id=run_id, log_system_metrics=system_metrics):
         yield
     client.update_run(run_id, status=RunStatus.to_string(RunStatus.RUNNING))
 

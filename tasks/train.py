@@ -45,7 +45,10 @@ def train(
     """Train with the best values found; stopped by validation, resumed from its checkpoint."""
     best = config.with_values(tuned.values)
     client = connect(home)
-    with Progress("train", best.train.epochs) as progress:
+    with (
+        resumed_run(run_id, home, system_metrics=True),
+        Progress("train", best.train.epochs) as progress,
+    ):
 
         def on_epoch(record: EpochRecord) -> None:
             for name in ("train_loss", "val_loss", "learning_rate"):

@@ -48,6 +48,11 @@ class Informer(nn.Module):
             self.encoder = Encoder(config, config.e_layers)
         self.decoder = Decoder(config)
         self.projection = nn.Linear(config.d_model, config.c_out)
+        if config.linear_highway:
+            self.highway: Tensor
+            self.register_buffer("highway", torch.zeros(config.seq_len, config.pred_len))
+            nn.init.zeros_(self.projection.weight)
+            nn.init.zeros_(self.projection.bias)
 
     def forward(
         self,
@@ -81,6 +86,8 @@ class Informer(nn.Module):
         if x_dec is None:
             x_dec = self._start_token(x_enc)
         self._check_channels("x_dec", x_dec, config.dec_in)
+        if config.linear_highway:
+            linear = self._linear_forecast(x_enc[..., -config.c_out :])
         if config.instance_norm:
             mean = x_enc.mean(dim=1, keepdim=True)  # (B, 1, enc_in)
             std = (x_enc.var(dim=1, keepdim=True, correction=0) + _EPSILON).sqrt()
@@ -93,8 +100,17 @@ class Informer(nn.Module):
         y = self.projection(decoded[:, -config.pred_len :])  # (B, P, c_out)
 
         if config.instance_norm:
-            y = y * std[..., -config.c_out :] + mean[..., -config.c_out :]
+            y = y * std[..., -config.c_out :]
+        if config.linear_highway:
+            y = y + linear
+        elif config.instance_norm:
+            y = y + mean[..., -config.c_out :]
         return (y, maps) if config.output_attention else y
+
+    def _linear_forecast(self, past: Tensor) -> Tensor:
+        """The highway: `highway` (L, P) applied to the past less its last value; (B, P, c_out)."""
+        last = past[:, -1:]
+        return torch.einsum("blc,lp->bpc", past - last, self.highway) + last
 
     def _start_token(self, x_enc: Tensor) -> Tensor:
         """The decoder's input (equation 7): (B, label_len + P, dec_in)."""
@@ -122,6 +138,11 @@ def _check_config(config: InformerConfig) -> None:
         raise ConfigError(
             f"seq_len={config.seq_len} cannot be halved for each of {len(config.e_layers)} "
             "encoders; lengthen seq_len or shorten e_layers."
+        )
+    if config.linear_highway and config.c_out > config.enc_in:
+        raise ConfigError(
+            f"linear_highway forecasts c_out={config.c_out} channels from enc_in={config.enc_in}; "
+            "it needs each in its input, so lower c_out or switch it off."
         )
     widest = max(config.dec_in, config.c_out)
     if config.instance_norm and widest > config.enc_in:
