@@ -1,0 +1,188 @@
+"""What the pages of parameters and the library's examples say is what the code does."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from dataclasses import fields, is_dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+from pydantic import BaseModel
+
+from informer import ForecasterConfig, Informer, InformerConfig
+from informer.interop import save_reference_checkpoint
+from tasks.config import Dimension, RunConfig
+
+DOCS = Path(__file__).parents[1] / "docs"
+PAGES = sorted(DOCS.glob("parameters*.md"))  # the same content in each language
+LIBRARY = (DOCS / "library.md").read_text(encoding="utf-8")
+EXAMPLES = re.findall(r"```python\n(.*?)```", LIBRARY, flags=re.DOTALL)
+REQUIRED = "required"
+SECTIONS = ("frame", "model", "training")  # of ForecasterConfig, which the pipeline has too
+N_COLUMNS = 6  # conf/, reference, default, what it does, range, cost
+
+# Of main_informer.py in zhouhaoyi/Informer2020.
+FLAGS = """
+model data root_path data_path features target freq checkpoints seq_len label_len pred_len
+enc_in dec_in c_out d_model n_heads e_layers d_layers s_layers d_ff factor padding distil
+dropout attn embed activation output_attention do_predict mix cols num_workers itr train_epochs
+batch_size patience learning_rate des loss lradj use_amp inverse use_gpu gpu use_multi_gpu
+devices
+"""
+REFERENCE_FLAGS = set(FLAGS.split())
+
+# What the examples are run with: the same code, a small network and little data.
+SMALLER = {
+    "seq_len=168, label_len=48, pred_len=48": "seq_len=24, label_len=12, pred_len=12",
+    "d_model=64, d_ff=128, n_heads=4": "d_model=8, d_ff=16, n_heads=2",
+    "epochs=8": "epochs=1, steps_per_epoch=2",
+    "2024-11-01": "2024-01-17",
+    "2025-01-01": "2024-01-21",
+    '"pred_len": 24}': '"pred_len": 24, "d_model": 8, "d_ff": 16, "n_heads": 2}',
+}
+
+
+def default_of(info: Any) -> object:
+    return REQUIRED if info.is_required() else info.default
+
+
+def defaults_of(section: type) -> dict[str, object]:
+    if issubclass(section, BaseModel):
+        return {name: default_of(info) for name, info in section.model_fields.items()}
+    return {field.name: field.default for field in fields(section)}
+
+
+def defaults_in_the_code() -> dict[str, object]:
+    found: dict[str, object] = {}
+    for name, info in RunConfig.model_fields.items():
+        section = info.annotation
+        assert isinstance(section, type)
+        if is_dataclass(section) or issubclass(section, BaseModel):
+            found |= {f"{name}.{key}": value for key, value in defaults_of(section).items()}
+        else:
+            found[name] = default_of(info)
+    found |= {f"tune.space.*.{key}": value for key, value in defaults_of(Dimension).items()}
+    own = {k: v for k, v in defaults_of(ForecasterConfig).items() if k not in SECTIONS}
+    return found | {f"ForecasterConfig.{key}": value for key, value in own.items()}
+
+
+CODE = defaults_in_the_code()
+
+
+def rows_of(page: Path) -> list[list[str]]:
+    """The cells of every row that describes a parameter: its name stands first, in backticks."""
+    lines = page.read_text(encoding="utf-8").splitlines()
+    tables = [line for line in lines if re.match(r"\| `[A-Za-z]", line)]
+    return [[cell.strip() for cell in line.strip("|").split("|")] for line in tables]
+
+
+def plain(value: object) -> object:
+    """A value as YAML has it."""
+    return list(value) if isinstance(value, tuple) else value
+
+
+def test_there_is_a_page_of_parameters():
+    assert DOCS / "parameters.md" in PAGES
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda p: p.stem)
+def test_every_parameter_stands_on_the_page_once_and_no_other_does(page):
+    listed = Counter(row[0].strip("`") for row in rows_of(page))
+    assert set(listed) - set(CODE) == set(), "no such parameters"
+    assert set(CODE) - set(listed) == set(), "parameters that the page leaves out"
+    assert [name for name, count in listed.items() if count > 1] == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda p: p.stem)
+def test_every_default_on_the_page_is_the_code_s(page):
+    wrong = {}
+    for name, _, default, *_ in rows_of(page):
+        expected = plain(CODE[name.strip("`")])
+        given = default if "`" not in default else yaml.safe_load(default.strip("`"))
+        if (type(given), given) != (type(expected), expected):
+            wrong[name] = (given, expected)
+    assert wrong == {}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda p: p.stem)
+def test_every_row_says_everything(page):
+    rows = rows_of(page)
+    assert [row[0] for row in rows if len(row) != N_COLUMNS or not all(row)] == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda p: p.stem)
+def test_every_flag_of_the_reference_is_answered_and_none_is_invented(page):
+    named = set(re.findall(r"`--(\w+)`", page.read_text(encoding="utf-8")))
+    assert named == REFERENCE_FLAGS
+
+
+def test_a_parameter_of_the_reference_s_name_stands_beside_its_flag():
+    flags = {row[0].strip("`"): row[1] for row in rows_of(DOCS / "parameters.md")}
+    own = {"instance_norm", "linear_highway", "backend"}
+    network = {field.name for field in fields(InformerConfig)} - own
+    assert [name for name in network if f"`--{name}`" not in flags[f"model.{name}"]] == []
+    assert {flags[f"model.{name}"] for name in own} == {"-"}
+
+
+@pytest.mark.parametrize("page", [*PAGES, DOCS / "library.md"], ids=lambda p: p.stem)
+def test_a_parameter_that_the_text_names_exists(page):
+    sections = "|".join(name for name in RunConfig.model_fields if name != "name")
+    text = page.read_text(encoding="utf-8")
+    named = set(re.findall(rf"`((?:{sections})\.[a-z_]+)\b(?![./])", text))
+    assert named - set(CODE) == set()
+
+
+@pytest.mark.parametrize(
+    "page", [*PAGES, DOCS / "library.md", DOCS / "README.md"], ids=lambda p: p.stem
+)
+def test_a_linked_file_exists(page):
+    targets = re.findall(r"\]\(([^)#]+)\)", page.read_text(encoding="utf-8"))
+    missing = [t for t in targets if not (t.startswith("http") or (DOCS / t).exists())]
+    assert missing == []
+
+
+def test_the_first_example_has_ten_lines():
+    assert len(EXAMPLES[0].splitlines()) == 10
+
+
+def test_the_examples_of_the_library_run_one_after_another(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    write_load_csv(tmp_path / "load.csv")
+    small = InformerConfig(d_model=8, d_ff=16, n_heads=2)
+    save_reference_checkpoint(Informer(small), tmp_path / "checkpoint.pth")
+    names: dict[str, Any] = {}
+    for code in smaller(EXAMPLES):
+        exec(code, names)
+
+    written = pd.read_csv(tmp_path / "forecast.csv")
+    assert len(written) == 12
+    assert pd.to_datetime(written["ds"]).min() == pd.Timestamp("2024-01-21 20:00")
+    assert (names["interval"]["y_hat_q10"] <= names["interval"]["y_hat_q90"]).all()
+    assert len(names["naive"].predict(names["history"])) == 12
+    printed = capsys.readouterr().out
+    assert all(model in printed for model in ("informer", "linear", "seasonal_naive"))
+    assert (tmp_path / "again.pth").is_file()
+    assert names["y"].shape == (8, 24, 7)
+
+
+def smaller(examples: list[str]) -> list[str]:
+    """The examples with the sizes of `SMALLER`, every one of which must occur."""
+    text = "\0".join(examples)
+    for large, little in SMALLER.items():
+        assert large in text, f"the examples no longer say {large!r}"
+        text = text.replace(large, little)
+    return text.split("\0")
+
+
+def write_load_csv(path: Path) -> None:
+    hours = np.arange(500)
+    times = pd.date_range("2024-01-01", periods=len(hours), freq="h")
+    rng = np.random.default_rng(0)
+    load = 100 + 10 * np.sin(hours / 24 * 2 * np.pi) + rng.normal(size=len(hours))
+    temp = 15 + 5 * np.cos(hours / 24 * 2 * np.pi)
+    pd.DataFrame({"ds": times, "load": load, "temp": temp}).to_csv(path, index=False)
