@@ -9,7 +9,6 @@ from __future__ import annotations
 import pickle
 import warnings
 from collections.abc import Iterable, Mapping
-from dataclasses import fields
 from os import PathLike, fspath
 from typing import Any, Literal
 
@@ -23,8 +22,13 @@ from informer.nn.model import Informer
 
 __all__ = ["load_reference_checkpoint", "save_reference_checkpoint"]
 
-# The reference's flags that say nothing about the network.
 # fmt: off
+_NETWORK_FLAGS = frozenset((
+    "model", "enc_in", "dec_in", "c_out", "seq_len", "label_len", "pred_len", "factor", "d_model",
+    "n_heads", "e_layers", "d_layers", "d_ff", "dropout", "attn", "embed", "freq", "activation",
+    "output_attention", "distil", "mix",
+))
+# The reference's flags that say nothing about the network.
 _OTHER_FLAGS = frozenset((
     "data", "root_path", "data_path", "features", "target", "checkpoints", "padding", "do_predict",
     "cols", "num_workers", "itr", "train_epochs", "batch_size", "patience", "learning_rate", "des",
@@ -90,11 +94,12 @@ def save_reference_checkpoint(model: Informer, path: str | PathLike[str]) -> Non
         ConfigError: The network has a part that the reference does not have.
     """
     config = model.config
-    if config.instance_norm:
-        raise ConfigError(
-            "instance_norm=True is no part of the reference implementation, which would load the "
-            "weights and forecast something else; train with instance_norm=False to export."
-        )
+    for name in ("instance_norm", "linear_highway"):
+        if getattr(config, name):
+            raise ConfigError(
+                f"{name}=True is no part of the reference implementation, which would forecast "
+                f"something else with these weights; train with {name}=False to export."
+            )
     state: dict[str, Tensor] = {}
     for name, value in model.state_dict().items():
         state[name] = value.detach().cpu()
@@ -108,14 +113,13 @@ def save_reference_checkpoint(model: Informer, path: str | PathLike[str]) -> Non
 def _config_from_flags(
     args: Mapping[str, Any], backend: Literal["fast", "reference"]
 ) -> InformerConfig:
-    network = {f.name for f in fields(InformerConfig)} - {"backend", "instance_norm"}
-    unknown = sorted(set(args) - network - _OTHER_FLAGS - _RUN_NOTES - {"s_layers"})
+    unknown = sorted(set(args) - _NETWORK_FLAGS - _OTHER_FLAGS - _RUN_NOTES - {"s_layers"})
     if unknown:
         raise ConfigError(
             f"{', '.join(unknown)}: no such flags in the reference implementation; use its names, "
-            f"such as {', '.join(sorted(network)[:_NAMED])}."
+            f"such as {', '.join(sorted(_NETWORK_FLAGS)[:_NAMED])}."
         )
-    values = {name: args[name] for name in args if name in network}
+    values = {name: args[name] for name in args if name in _NETWORK_FLAGS}
     n_channels = _DATA_CHANNELS.get(args.get("data", ""))
     if n_channels is not None and "features" in args:
         n_in, n_out = {"M": (n_channels, n_channels), "S": (1, 1)}.get(

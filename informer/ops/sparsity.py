@@ -6,8 +6,8 @@ No way is best everywhere, so the size decides (never what ran before: one input
 
     few scores          all S scores of a query at once, then the K sampled are picked
     CPU, C compiler     a C function that reads the sampled keys where they lie, see `kernel`
-    other devices       gather, product, sum and maximum fused by torch.compile
-    else                tile by tile, each as large as a cache, with one warning
+    CUDA                gather, product, sum and maximum fused by torch.compile
+    else                tile by tile, each as large as a cache; on the CPU with one warning
 """
 
 from __future__ import annotations
@@ -47,8 +47,10 @@ def measure_sparsity(queries: Tensor, keys: Tensor, sampled_keys: Tensor) -> Ten
         (B, H, L), a query's largest sampled score minus the sum of its sampled scores over S;
         float32, or float64 for float64 inputs.
     """
-    if queries.device.type != "cpu":
+    if queries.device.type == "cuda":
         return _compiled_measure()(queries, keys, sampled_keys.to(queries.device))
+    if queries.device.type != "cpu":
+        return measure_tiled(queries, keys, sampled_keys.to(queries.device))
     if torch.compiler.is_compiling():
         measured: Tensor = _opaque_measure(queries, keys, sampled_keys)
         return measured

@@ -106,6 +106,12 @@ def test_a_name_that_is_no_flag_is_refused(flags, official):
         load_reference_checkpoint(official, {**flags, "dmodel": 32})
 
 
+@pytest.mark.parametrize("name", ["backend", "instance_norm", "linear_highway"])
+def test_a_setting_of_ours_is_no_flag_of_the_reference(name, flags, official):
+    with pytest.raises(ConfigError, match=f"{name}: no such flag"):
+        load_reference_checkpoint(official, {**flags, name: False})
+
+
 def test_layers_that_are_no_counts_are_refused(flags, official):
     with pytest.raises(ConfigError, match="s_layers is '3;2'"):
         load_reference_checkpoint(official, {**flags, "model": "informerstack", "s_layers": "3;2"})
@@ -151,7 +157,8 @@ def test_files_that_are_no_checkpoints_are_named(flags, tmp_path):
         load_reference_checkpoint(tmp_path / "list.pth", flags)
 
 
-def test_a_network_that_the_reference_does_not_have_is_not_written(flags, tmp_path):
-    model = Informer(InformerConfig(**flags, instance_norm=True))
-    with pytest.raises(ConfigError, match="instance_norm"):
+@pytest.mark.parametrize("part", ["instance_norm", "linear_highway"])
+def test_a_network_that_the_reference_does_not_have_is_not_written(part, flags, tmp_path):
+    model = Informer(InformerConfig(**flags, **{part: True}))
+    with pytest.raises(ConfigError, match=part):
         save_reference_checkpoint(model, tmp_path / "checkpoint.pth")
