@@ -113,11 +113,13 @@ class _WithoutTraceback(logging.Filter):
 
 
 def _quiet(args: argparse.Namespace) -> None:
+    """Leave the terminal to what a person asked for; --debug shows all."""
     if args.debug:
         return
     for logger in (logging.getLogger("prefect"), logging.getLogger()):
         for handler in logger.handlers:
             handler.addFilter(_WithoutTraceback())
+    logging.getLogger("mlflow").setLevel(logging.WARNING)
 
 
 def _show_retrained(config: RunConfig, done: Retrained) -> None:

@@ -44,9 +44,10 @@ class Progress:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self._bar.stop()
         if error_type is None:
+            self._bar.update(self._line, completed=self._total)
             self._tell(100.0)
+        self._bar.stop()
 
     def advance(self, note: str, to: int | None = None) -> None:
         """One step further, or to step `to`, with a few words beside the bar."""
