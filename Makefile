@@ -9,6 +9,7 @@ MLFLOW_PORT ?= 5000
 export DO_NOT_TRACK := true
 export OMP_WAIT_POLICY := PASSIVE
 export MLFLOW_DISABLE_TELEMETRY := true
+export MLFLOW_SERVER_ENABLE_JOB_EXECUTION := false
 export PREFECT_SERVER_ANALYTICS_ENABLED := false
 export PREFECT_SERVER_UI_SHOW_PROMOTIONAL_CONTENT := false
 
@@ -35,11 +36,12 @@ format: $(VENV)/.dev
 	@$(BIN)/ruff format .
 
 ui: $(VENV)/.demo
-	@PREFECT_HOME=$${PREFECT_HOME:-$(STORE)/prefect} $(BIN)/prefect server start --host 127.0.0.1 \
-	  --port $(PREFECT_PORT) & prefect=$$!; \
-	$(BIN)/mlflow ui --host 127.0.0.1 --port $(MLFLOW_PORT) \
+	@PREFECT_HOME=$${PREFECT_HOME:-$(STORE)/prefect} \
+	PREFECT_SERVER_UI_API_URL=http://127.0.0.1:$(PREFECT_PORT)/api \
+	$(BIN)/prefect server start --host 127.0.0.1 --port $(PREFECT_PORT) & prefect=$$!; \
+	$(BIN)/mlflow ui --host 127.0.0.1 --port $(MLFLOW_PORT) --workers 1 \
 	  --backend-store-uri $${MLFLOW_TRACKING_URI:-sqlite:///$(STORE)/mlflow.db} & mlflow=$$!; \
-	trap 'kill $$prefect $$mlflow 2>/dev/null' INT TERM EXIT; \
+	trap 'kill $$prefect $$mlflow 2>/dev/null; wait' INT TERM EXIT; \
 	echo "Prefect http://127.0.0.1:$(PREFECT_PORT)   MLflow http://127.0.0.1:$(MLFLOW_PORT)   (Ctrl-C stops both)"; \
 	wait
 

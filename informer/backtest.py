@@ -33,7 +33,7 @@ class Backtest:
         scores: model, unique_id, step, n, mse, mae (both in units of the train rows' standard
             deviation), mae_units, mase, coverage (of the interval from q10 to q90).
         examples: unique_id, ds, cutoff, y, and the first model's y_hat, y_hat_q10 and y_hat_q90,
-            for a few evenly spread origins of each series.
+            for the latest origins of each series whose horizons do not overlap.
         n_windows: how many windows each model forecast.
         first, last: the first and the last cutoff.
     """
@@ -51,7 +51,7 @@ def backtest(
     between: tuple[pd.Timestamp, pd.Timestamp],
     *,
     stride: int = 1,
-    n_examples: int = 3,
+    n_examples: int = 4,
 ) -> Backtest:
     """Forecast all horizons that lie within `between` with every model and score them.
 
@@ -159,12 +159,12 @@ def _examples(
 ) -> pd.DataFrame:
     series = _series_of(panel, origins.numpy())
     names = series_names(panel.ids, config)
+    n_steps = shown["y"].shape[1]
     frames = []
     for i in np.unique(series):
         own = np.flatnonzero(series == i)
-        for window in own[np.linspace(0, len(own) - 1, n_examples).round().astype(int)]:
+        for window in _apart(own, origins.numpy(), n_steps)[:n_examples]:
             origin = int(origins[window])
-            n_steps = shown["y"].shape[1]
             for column, name in enumerate(names[i]):
                 example: dict[str, object] = {
                     "unique_id": name,
@@ -174,3 +174,14 @@ def _examples(
                 example |= {k: v[window, :, column] for k, v in shown.items()}
                 frames.append(pd.DataFrame(example))
     return pd.concat(frames, ignore_index=True)
+
+
+def _apart(
+    windows: npt.NDArray[np.int64], origins: npt.NDArray[np.int64], n_steps: int
+) -> list[int]:
+    """Those of the windows of one series, latest first, whose horizons do not overlap."""
+    chosen: list[int] = []
+    for window in windows[::-1]:
+        if not chosen or origins[window] + n_steps <= origins[chosen[-1]]:
+            chosen.append(int(window))
+    return chosen
