@@ -13,7 +13,7 @@ export MLFLOW_SERVER_ENABLE_JOB_EXECUTION := false
 export PREFECT_SERVER_ANALYTICS_ENABLED := false
 export PREFECT_SERVER_UI_SHOW_PROMOTIONAL_CONTENT := false
 
-.PHONY: demo test test-slow check format ui bench clean
+.PHONY: demo test test-slow coverage check format ui bench clean
 .DEFAULT_GOAL := demo
 
 demo: $(VENV)/.demo
@@ -24,6 +24,9 @@ test: $(VENV)/.dev
 
 test-slow: $(VENV)/.dev
 	@$(BIN)/pytest -m "slow and not gpu"
+
+coverage: $(VENV)/.dev
+	@$(BIN)/pytest --cov
 
 check: $(VENV)/.dev
 	@$(BIN)/ruff check .

@@ -12,11 +12,12 @@ import traceback
 from collections.abc import Callable, Sequence
 from typing import NoReturn
 
-from tasks.home import enter, find_home
+from tasks.home import check_writable, enter, find_home
 
 __all__ = ["main"]
 
 DONE, FAILED, MISUSED, INTERRUPTED = 0, 1, 2, 130
+WRITERS = ("retrain", "forecast")
 Command = Callable[[argparse.Namespace], int]
 
 
@@ -80,6 +81,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     from tasks.errors import PipelineError
 
     try:
+        if args.command in WRITERS:
+            check_writable(find_home().store_dir)  # before Prefect trips over it
         return _command(args.command)(args)
     except (ConfigError, PipelineError, InformerError) as error:
         status, text = (MISUSED if isinstance(error, ConfigError) else FAILED), str(error)

@@ -7,9 +7,9 @@ from prefect import flow
 from prefect.runtime import flow_run
 
 from tasks.config import RunConfig
-from tasks.forecast import Forecast, check_writable, output_dir
+from tasks.forecast import Forecast, output_dir
 from tasks.forecast import forecast as write_forecast
-from tasks.home import find_home
+from tasks.home import check_writable, find_home
 from tasks.prepare import prepare
 from tasks.registry import require_champion
 from tasks.sources import load

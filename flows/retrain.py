@@ -9,8 +9,8 @@ from prefect.runtime import flow_run
 
 from tasks.config import RunConfig
 from tasks.evaluate import Evaluation, evaluate
-from tasks.forecast import Forecast, check_writable, forecast, output_dir
-from tasks.home import find_home
+from tasks.forecast import Forecast, forecast, output_dir
+from tasks.home import check_writable, find_home
 from tasks.prepare import prepare
 from tasks.promote import Promotion, promote
 from tasks.registry import register

@@ -19,8 +19,7 @@ from informer.nn.crossing import crossing, measure
 from tasks.config import load_config
 from tasks.contract import check_columns, read_contract
 from tasks.errors import PipelineError
-from tasks.forecast import check_writable
-from tasks.home import Home
+from tasks.home import Home, check_writable
 from tasks.sources import DATASETS, locate
 from tasks.track import connect
 

@@ -14,13 +14,13 @@ from prefect.artifacts import create_markdown_artifact
 from informer.config import FrameConfig
 from informer.data.frame import long_targets
 from tasks.config import RunConfig
-from tasks.errors import SourceError, StoreError
-from tasks.home import Home
+from tasks.errors import SourceError
+from tasks.home import Home, check_writable
 from tasks.plots import forecast_fan, png_data_uri
 from tasks.registry import require_champion
 from tasks.track import log_figure, resumed_run
 
-__all__ = ["Forecast", "check_writable", "forecast", "output_dir"]
+__all__ = ["Forecast", "forecast", "output_dir"]
 
 SHOWN_HORIZONS = 3
 
@@ -48,22 +48,6 @@ def output_dir(config: RunConfig, home: Home) -> Path:
     """Where the forecasts of a pipeline go."""
     named = config.forecast.output
     return Path(named).expanduser().absolute() if named else home.forecast_dir / config.name
-
-
-def check_writable(folder: Path) -> None:
-    """Make sure that files can be written into `folder`, before any work is done.
-
-    Raises:
-        StoreError: they cannot.
-    """
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder):
-            pass
-    except OSError as error:
-        raise StoreError(
-            f"cannot write into {folder}: {error.strerror}. Choose a folder that you may write to."
-        ) from error
 
 
 def _known_by(as_of: pd.Timestamp | None, rows: pd.DataFrame, frame: FrameConfig) -> pd.DataFrame:

@@ -6,11 +6,14 @@ Unset, everything is local: SQLite and files under `mlruns/`, Prefect's embedded
 from __future__ import annotations
 
 import os
+import tempfile
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-__all__ = ["Home", "enter", "find_home", "local_environment"]
+from tasks.errors import StoreError
+
+__all__ = ["Home", "check_writable", "enter", "find_home", "local_environment"]
 
 HOME_VARIABLE = "INFORMER_HOME"
 DATA_VARIABLE = "INFORMER_DATA_DIR"
@@ -97,6 +100,22 @@ def enter(home: Home) -> None:
         os.environ.setdefault(name, value)
     with suppress(OSError):
         Path(os.environ["PREFECT_HOME"]).mkdir(parents=True, exist_ok=True)
+
+
+def check_writable(folder: Path) -> None:
+    """Make sure that files can be written into `folder`, before any work is done.
+
+    Raises:
+        StoreError: they cannot.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise StoreError(
+            f"cannot write into {folder}: {error.strerror}. Choose a folder that you may write to."
+        ) from error
 
 
 def local_environment(home: Home) -> dict[str, str]:

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+from pathlib import Path
+
 import mlflow
 import numpy as np
 import pandas as pd
@@ -122,6 +127,23 @@ def test_an_output_folder_that_cannot_be_written_fails_before_any_work(fails, ho
     status, line = fails("retrain", "tiny", f"forecast.output={folder}")
     assert status == 1
     assert "cannot write" in line
+
+
+def test_a_store_folder_that_cannot_be_written_is_one_clear_line(tmp_path):
+    (tmp_path / "conf").mkdir()
+    (tmp_path / "mlruns").write_text("a file, not a folder")
+    found = subprocess.run(
+        [sys.executable, "-m", "flows", "retrain", "anything"],
+        env={k: v for k, v in os.environ.items() if not k.startswith(("PREFECT", "MLFLOW"))}
+        | {"INFORMER_HOME": str(tmp_path)},
+        cwd=Path(__file__).parents[2],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert found.returncode == 1
+    assert found.stderr.startswith("error: cannot write into")
+    assert len(found.stderr.splitlines()) == 1
 
 
 def test_a_forecast_without_a_champion_says_how_to_get_one(fails):

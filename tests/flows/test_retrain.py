@@ -12,7 +12,7 @@ import pytest
 
 from flows.__main__ import main
 from tasks.config import load_config
-from tasks.registry import champion
+from tasks.registry import champion, promote_version
 
 
 def run(capsys, *argv: str) -> dict:
@@ -209,3 +209,8 @@ def test_a_fallback_serves_the_best_baseline_behind_the_same_signature(home, cap
     assert len(pd.read_parquet(record["forecast_path"])) == 24
     tags = client.get_model_version("untrained", "2").tags
     assert tags["verdict"] == "FALLBACK"
+    assert promote_version("untrained", "1", home) == "2"
+    aliases = client.get_registered_model("untrained").aliases
+    assert {k: str(v) for k, v in aliases.items()} == {
+        "champion": "1", "previous": "2", "challenger": "1",
+    }  # fmt: skip
