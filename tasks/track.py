@@ -97,8 +97,7 @@ def tracked_run(config: RunConfig, home: Home, run_name: str) -> Iterator[str]:
     tags = {"git_commit": git_commit(home), "pipeline": config.name}
     run = client.create_run(experiment, run_name=run_name, tags=tags)
     run_id = str(run.info.run_id)
-    status = RunStatus.FAILED
-    try:
+    with _closed(client, run_id):
         with resumed_run(run_id, home):
             dump = config.model_dump(mode="json")
             mlflow.log_dict(dump, "config.json")
@@ -106,6 +105,14 @@ def tracked_run(config: RunConfig, home: Home, run_name: str) -> Iterator[str]:
             mlflow.log_dict(space if isinstance(space, dict) else {"file": space}, "space.json")
             mlflow.log_params(flatten(dump))
         yield run_id
+
+
+@contextmanager
+def _closed(client: mlflow.MlflowClient, run_id: str) -> Iterator[None]:
+    """Close the run however the block is left: FINISHED, FAILED, or KILLED on an interruption."""
+    status = RunStatus.FAILED
+    try:
+        yield
         status = RunStatus.FINISHED
     except (KeyboardInterrupt, SystemExit):
         status = RunStatus.KILLED
@@ -139,22 +146,15 @@ def validation_logged(run_id: str, folder: Path, home: Home) -> Iterator[None]:
 
 @contextmanager
 def child_run(parent_id: str, name: str, params: Mapping[str, Any], home: Home) -> Iterator[str]:
-    """A nested run of its own, closed as FINISHED, FAILED or KILLED; yields its id."""
+    """A nested run of its own, closed as `tracked_run` is; yields its id."""
     client = connect(home)
     experiment = client.get_run(parent_id).info.experiment_id
     run = client.create_run(experiment, run_name=name, tags={"mlflow.parentRunId": parent_id})
     run_id = str(run.info.run_id)
     for key, value in params.items():
         client.log_param(run_id, key, value)
-    status = RunStatus.FAILED
-    try:
+    with _closed(client, run_id):
         yield run_id
-        status = RunStatus.FINISHED
-    except (KeyboardInterrupt, SystemExit):
-        status = RunStatus.KILLED
-        raise
-    finally:
-        client.set_terminated(run_id, status=RunStatus.to_string(status))
 
 
 def log_figure(figure: Figure, name: str) -> None:

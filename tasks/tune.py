@@ -159,16 +159,19 @@ def _objective(
             progress.advance(f"trial {trial.number}: val loss {record.val_loss:.4f}")
             trial.report(record.val_loss, record.epoch)
             if trial.should_prune():
-                client.set_tag(run_id, "pruned", "true")
                 raise optuna.TrialPruned
 
         trial.set_user_attr("mlflow_run_id", run_id)
+        pruned = False
         try:
             Forecaster.fit(frame, candidate.forecaster_for(prepared.split), on_epoch=on_epoch)
-        finally:
-            if losses:
-                client.log_metric(run_id, "best_val_loss", min(losses))
-        return min(losses)
+        except optuna.TrialPruned:
+            pruned = True  # the run is finished all the same, it did not fail
+        client.set_tag(run_id, "pruned", str(pruned).lower())
+        client.log_metric(run_id, "best_val_loss", min(losses))
+    if pruned:
+        raise optuna.TrialPruned
+    return min(losses)
 
 
 def _table(study: optuna.Study) -> list[dict[str, Any]]:

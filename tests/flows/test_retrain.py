@@ -180,6 +180,10 @@ def test_a_second_run_goes_on_with_the_study_and_judges_against_the_champion(
     experiment = client.get_experiment_by_name("tiny").experiment_id
     children = client.search_runs([experiment], f"tags.`mlflow.parentRunId` = '{again['run_id']}'")
     assert children == []  # both trials were there already
+    more = run(capsys, "retrain", "tiny", "tune.n_trials=3")
+    found = client.search_runs([experiment], f"tags.`mlflow.parentRunId` = '{more['run_id']}'")
+    assert len(found) == 1  # only the one that was missing
+    assert found[0].info.status == "FINISHED"
     if first["verdict"] == "PROMOTE":
         assert again["verdict"] == "HOLD"  # the same data and seed: no improvement
         assert again["champion"]["mse"] == pytest.approx(again["metrics"]["mse"])
