@@ -9,7 +9,7 @@ from typing import Any
 
 import pandas as pd
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
 from flows.forecast import forecast as forecast_flow
 from flows.retrain import Retrained
@@ -65,7 +65,8 @@ def data(args: argparse.Namespace) -> int:
         _finish(args, {"name": dataset.name, "path": str(path)})
         return 0
     found = [(d, locate(d, home)) for d in DATASETS]
-    table = Table("name", "what", "license", "on this machine")
+    names = ("name", "what", "license", "on this machine")
+    table = Table(*(Column(name, overflow="fold") for name in names))
     for known_set, place in found:
         table.add_row(known_set.name, known_set.about, known_set.license, str(place or "no"))
     Console().print(table)
@@ -77,7 +78,7 @@ def data(args: argparse.Namespace) -> int:
 def doctor(args: argparse.Namespace) -> int:
     """`informer doctor`."""
     checks = examine(find_home())
-    table = Table("", "what", "found", "mend")
+    table = Table("", *(Column(name, overflow="fold") for name in ("what", "found", "mend")))
     for check in checks:
         table.add_row(check.state, check.what, check.found, check.mend)
     Console().print(table)

@@ -79,7 +79,11 @@ def _attention() -> Check:
     timings = measure()
     length = crossing(timings)
     rows = ", ".join(f"{t.length}: {1e3 * t.prob:.1f} / {1e3 * t.full:.1f}" for t in timings)
-    mend = f"attn=full is the faster one below seq_len={length or timings[-1].length}"
+    mend = f"attn=full is the faster one below seq_len={length}"
+    if length is None:
+        mend = "attn=full is the faster one at every length measured"
+    elif length == timings[0].length:
+        mend = "attn=prob is the faster one at every length measured"
     return Check(OK, "ProbSparse / dense attention", f"ms by length {rows}", mend)
 
 
