@@ -33,10 +33,13 @@ from tasks.home import Home
 from tasks.prepare import Prepared, read_rows
 from tasks.track import connect, resumed_run
 
-__all__ = ["CHALLENGER", "CHAMPION", "PREVIOUS", "Served", "champion", "promote_version",
-           "register", "require_champion"]  # fmt: skip
+__all__ = [
+    "CHALLENGER", "CHAMPION", "PREVIOUS", "Served", "champion", "promote_version", "register",
+    "require_champion",
+]  # fmt: skip
 
 ARTIFACT = "forecaster"
+LOCAL_UI = "http://127.0.0.1:5000"  # where `make ui` opens MLflow over the local store
 MODEL_CODE = Path(__file__).with_name("pyfunc_model.py")
 CHAMPION, CHALLENGER, PREVIOUS = "champion", "challenger", "previous"
 REQUIREMENTS = ("torch", "numpy", "pandas", "lightning-fabric", "safetensors", "mlflow")
@@ -113,13 +116,8 @@ def register(
     The model carries the library's code, its weights as safetensors and its settings as JSON.
     """
     forecaster = Forecaster.load(model_dir)
-    frame = config.frame
     rows = read_rows(prepared)
-    keys = [] if frame.id_column is None else [frame.id_column]
-    tail = (
-        rows.groupby(keys).tail(forecaster.look_back) if keys else rows.tail(forecaster.look_back)
-    )
-    example = tail.reset_index(drop=True)
+    example = _latest(rows, forecaster)
     forecast = forecaster.predict(example)
     with resumed_run(run_id, home), _importable_code() as code_paths:
         _log_lineage(prepared, rows, config)
@@ -147,13 +145,25 @@ def register(
         client.set_model_version_tag(config.name, version, key, value)
     if alias is not None:
         client.set_registered_model_alias(config.name, alias, version)
+    server = home.tracking_uri if home.tracking_uri.startswith("http") else LOCAL_UI
     create_link_artifact(
-        f"{home.tracking_uri}#/models/{config.name}/versions/{version}",
+        f"{server.rstrip('/')}/#/models/{config.name}/versions/{version}",
         key="model-version",
         link_text=f"{config.name} version {version} ({forecaster.estimator})",
         description="The registered model; open it in the MLflow UI under Models",
     )
     return version
+
+
+def _latest(rows: pd.DataFrame, forecaster: Forecaster) -> pd.DataFrame:
+    """The least history of each series that a forecast can be made from.
+
+    A window may begin in a gap, whose rows are left out: so the longest gap allowed comes on top.
+    """
+    frame = forecaster.config.frame
+    n_rows = forecaster.look_back + frame.max_gap
+    series = rows if frame.id_column is None else rows.groupby(frame.id_column)
+    return series.tail(n_rows).reset_index(drop=True)
 
 
 def promote_version(name: str, version: str, home: Home) -> str | None:
