@@ -74,6 +74,7 @@ def test_broken_data_fails_the_run_and_names_what_broke(fails, home, name):
     assert named in line
 
 
+@pytest.mark.slow
 def test_shuffled_rows_are_sorted_not_refused(home, capsys):
     path = home.root / "shuffled.csv"
     weather().sample(frac=1, random_state=3).to_csv(path, index=False)

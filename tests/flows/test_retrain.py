@@ -112,6 +112,7 @@ def test_the_model_is_registered_without_pickle_and_with_its_lineage(first, clie
     assert not [n for n in names if n.endswith((".pkl", ".pickle", ".pt", ".pth"))]
 
 
+@pytest.mark.slow
 def test_the_pyfunc_forecasts_alike_where_the_project_is_not_installed(first, home, tmp_path):
     config = load_config("tiny", conf_dir=home.conf_dir)
     rows = pd.read_csv(home.root / "rows.csv", parse_dates=["ds"])
