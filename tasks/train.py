@@ -15,7 +15,7 @@ from tasks.home import Home
 from tasks.plots import learning_curve
 from tasks.prepare import Prepared, history
 from tasks.progress import Progress
-from tasks.track import connect, flatten, log_figure, resumed_run
+from tasks.track import connect, log_figure, resumed_run
 from tasks.tune import Tuned, log_study
 
 __all__ = ["Trained", "train"]
@@ -66,8 +66,7 @@ def train(
     with resumed_run(run_id, home):
         log_study(tuned)
         log_figure(learning_curve(records), "learning-curve")
-        tuned_params = {f"tuned.{k}": v for k, v in flatten(tuned.values).items()}
-        mlflow.log_params(tuned_params)
+        mlflow.log_params({f"tuned.{name}": value for name, value in tuned.values.items()})
     return Trained(
         model_dir,
         best,

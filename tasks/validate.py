@@ -30,16 +30,7 @@ from tasks.validation_report import (
 if TYPE_CHECKING:
     from tasks.rules import Outcome
 
-__all__ = [
-    "OffendingRow",
-    "RuleResult",
-    "ValidationReport",
-    "report_markdown",
-    "report_message",
-    "report_table",
-    "validate",
-    "validate_frame",
-]
+__all__ = ["validate", "validate_frame"]
 
 MAX_ROWS = 5  # offending rows that a report keeps of each rule
 

@@ -17,14 +17,13 @@ from informer.config import FrameConfig
 from informer.errors import ConfigError
 from tasks.contract import Contract, read_contract
 from tasks.errors import ContractError, SourceError, StoreError
-from tasks.validate import (
+from tasks.validate import validate, validate_frame
+from tasks.validation_report import (
     RuleResult,
     ValidationReport,
     report_markdown,
     report_message,
     report_table,
-    validate,
-    validate_frame,
 )
 
 pytestmark = pytest.mark.filterwarnings(
