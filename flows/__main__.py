@@ -10,14 +10,25 @@ import argparse
 import sys
 import traceback
 from collections.abc import Callable, Sequence
+from importlib import import_module
 from typing import NoReturn
 
 from tasks.home import check_writable, enter, find_home
+from tasks.reference.flags import add_flags
 
 __all__ = ["main"]
 
 DONE, FAILED, MISUSED, INTERRUPTED = 0, 1, 2, 130
-WRITERS = ("retrain", "forecast")
+WRITERS = ("retrain", "forecast", "backtest", "import")
+FUNCTIONS = {
+    "retrain": ("flows.commands", "retrain"),
+    "forecast": ("flows.commands", "forecast"),
+    "backtest": ("flows.backtest_command", "backtest"),
+    "import": ("flows.import_command", "import_"),
+    "reference": ("flows.reference", "reference"),
+    "data": ("flows.commands", "data"),
+    "doctor": ("flows.commands", "doctor"),
+}
 Command = Callable[[argparse.Namespace], int]
 
 
@@ -42,12 +53,25 @@ def _parser() -> argparse.ArgumentParser:
     forecast = commands.add_parser(
         "forecast", parents=[common, conf], help="batch forecast by the champion"
     )
-    for command in (retrain, forecast):
+    backtest = commands.add_parser(
+        "backtest", parents=[common, conf], help="the champion and the baselines, scored again"
+    )
+    for command in (retrain, forecast, backtest):
         command.add_argument(
             "overrides", nargs="*", metavar="key=value", help="such as model.d_model=64"
         )
     forecast.add_argument("--as-of", metavar="TIME", help="forget what came after this time")
     forecast.add_argument("--output", metavar="DIR", help="folder of the forecast files")
+    _add_backtest(backtest)
+    adopted = commands.add_parser(
+        "import", parents=[common], help="a checkpoint of the reference, registered as a model"
+    )
+    _add_import(adopted)
+    reference = commands.add_parser(
+        "reference", parents=[common], allow_abbrev=False,
+        help="the reference implementation's command line, flag for flag",
+    )  # fmt: skip
+    add_flags(reference)
     data = commands.add_parser("data", help="the data sets known by name")
     actions = data.add_subparsers(dest="action", required=True, metavar="ACTION")
     actions.add_parser("list", parents=[common], help="what there is, and what lies here")
@@ -59,17 +83,29 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _add_backtest(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--roll", metavar="FILE", help="rows that go on where the data end")
+    parser.add_argument("--refit-every", metavar="N", type=int, help="rolling: fit anew after N")
+    parser.add_argument(
+        "--allow-overlap", action="store_true", help="rolling: rows known before, which are no test"
+    )
+    parser.add_argument("--output", metavar="DIR", help="folder of the tables and charts")
+
+
+def _add_import(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("checkpoint", metavar="CHECKPOINT", help="the reference's checkpoint.pth")
+    parser.add_argument(
+        "--args", metavar="FILE", required=True, help="JSON or YAML of the flags it was trained by"
+    )
+    parser.add_argument("--name", metavar="NAME", help="of the registered model")
+    parser.add_argument("--data", metavar="PATH", help="the data it was trained on: file or name")
+
+
 def _command(name: str) -> Command:
     """The function behind a command; its imports are paid for only when it runs."""
-    from flows import commands
-
-    known: dict[str, Command] = {
-        "retrain": commands.retrain,
-        "forecast": commands.forecast,
-        "data": commands.data,
-        "doctor": commands.doctor,
-    }
-    return known[name]
+    module, function = FUNCTIONS[name]
+    command: Command = getattr(import_module(module), function)
+    return command
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -87,7 +123,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     except (ConfigError, PipelineError, InformerError) as error:
         status, text = (MISUSED if isinstance(error, ConfigError) else FAILED), str(error)
     except KeyboardInterrupt:
-        status, text = INTERRUPTED, "interrupted; the MLflow run is marked KILLED"
+        status, text = INTERRUPTED, "interrupted"
+        if args.command in WRITERS:
+            text += "; the MLflow run is marked KILLED"
     except Exception as error:
         status = FAILED
         text = f"unexpected {type(error).__name__}: {error}. Run again with --debug and report it."

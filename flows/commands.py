@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import argparse
-import json
-import logging
 from typing import Any
 
 import pandas as pd
 from rich.console import Console
 from rich.table import Column, Table
 
+from flows.answer import finish
 from flows.forecast import forecast as forecast_flow
 from flows.retrain import Retrained
 from flows.retrain import retrain as retrain_flow
+from flows.terminal import error_table, quiet
 from informer.errors import ConfigError
 from tasks.config import RunConfig, load_config
 from tasks.doctor import FAIL, examine
@@ -26,10 +26,10 @@ __all__ = ["data", "doctor", "forecast", "retrain"]
 def retrain(args: argparse.Namespace) -> int:
     """`informer retrain CONF [key=value ...]`."""
     config = _config(args)
-    _quiet(args)
+    quiet(args)
     done = retrain_flow(config)
     _show_retrained(config, done)
-    _finish(args, _retrained_record(config, done))
+    finish(args, _retrained_record(config, done))
     return 0
 
 
@@ -39,7 +39,7 @@ def forecast(args: argparse.Namespace) -> int:
     config = _config(args)
     if args.output is not None:
         config = config.with_values({"forecast.output": args.output})
-    _quiet(args)
+    quiet(args)
     made = forecast_flow(config, as_of)
     Console().print(
         f"{made.n_rows:,} rows for {made.n_series} series after {made.cutoff}, by version "
@@ -48,7 +48,7 @@ def forecast(args: argparse.Namespace) -> int:
     )
     record = {"model_version": made.model_version, "n_series": made.n_series}
     record |= {"n_rows": made.n_rows, "cutoff": made.cutoff, "path": str(made.path)}
-    _finish(args, record)
+    finish(args, record)
     return 0
 
 
@@ -62,7 +62,7 @@ def data(args: argparse.Namespace) -> int:
             raise ConfigError(f"no data set is known as {args.name!r}; known are {known}.")
         path = fetch(dataset, home)
         Console().print(str(path), soft_wrap=True)
-        _finish(args, {"name": dataset.name, "path": str(path)})
+        finish(args, {"name": dataset.name, "path": str(path)})
         return 0
     found = [(d, locate(d, home)) for d in DATASETS]
     names = ("name", "what", "license", "on this machine")
@@ -71,7 +71,7 @@ def data(args: argparse.Namespace) -> int:
         table.add_row(known_set.name, known_set.about, known_set.license, str(place or "no"))
     Console().print(table)
     rows = [{"name": d.name, "license": d.license, "path": p and str(p)} for d, p in found]
-    _finish(args, {"datasets": rows})
+    finish(args, {"datasets": rows})
     return 0
 
 
@@ -84,7 +84,7 @@ def doctor(args: argparse.Namespace) -> int:
     Console().print(table)
     failed = any(check.state == FAIL for check in checks)
     rows = [vars(check) for check in checks]
-    _finish(args, {"status": "failed" if failed else "ok", "checks": rows})
+    finish(args, {"status": "failed" if failed else "ok", "checks": rows})
     return int(failed)
 
 
@@ -100,37 +100,10 @@ def _time(text: str) -> pd.Timestamp:
     return time if time.tz is None else time.tz_convert("UTC").tz_localize(None)
 
 
-def _finish(args: argparse.Namespace, record: dict[str, Any]) -> None:
-    if args.json:
-        print(json.dumps(record), flush=True)
-
-
-class _WithoutTraceback(logging.Filter):
-    """Keeps tracebacks off the terminal: a failure is told in one line, Prefect keeps the rest."""
-
-    def filter(self, record: logging.LogRecord) -> bool:
-        """Drop a record that carries an exception."""
-        return not record.exc_info
-
-
-def _quiet(args: argparse.Namespace) -> None:
-    """Leave the terminal to what a person asked for; --debug shows all."""
-    if args.debug:
-        return
-    for logger in (logging.getLogger("prefect"), logging.getLogger()):
-        for handler in logger.handlers:
-            handler.addFilter(_WithoutTraceback())
-    logging.getLogger("mlflow").setLevel(logging.WARNING)
-
-
 def _show_retrained(config: RunConfig, done: Retrained) -> None:
     console = Console()
-    table = Table("model", "MSE", "MAE", "MASE", "coverage of 80 %", title=f"{config.name}, test")
-    for name, errors in sorted(done.evaluation.metrics.items(), key=lambda item: item[1]["mse"]):
-        cells = (f"{errors[k]:.4f}" for k in ("mse", "mae", "mase"))
-        table.add_row(name, *cells, f"{100 * errors['coverage']:.1f} %")
     decision = done.promotion.decision
-    console.print(table)
+    console.print(error_table(f"{config.name}, test", done.evaluation.metrics))
     console.print(f"{decision.verdict}: {decision.reason}", soft_wrap=True, highlight=False)
     console.print(
         f"version {done.version} was judged, version {done.promotion.champion_version} serves",

@@ -55,7 +55,7 @@ def retrain(config: RunConfig) -> Retrained:
         trained = train(prepared, config, tuned, run_id, work_dir, home)
         evaluation = evaluate(prepared, trained, run_id, work_dir, home)
         metrics = evaluation.metrics["informer"]
-        version = register(trained.model_dir, prepared, trained.config, metrics, run_id, home)
+        version = register(trained.model_dir, prepared, config.name, metrics, run_id, home)
         promotion = promote(version, evaluation, prepared, trained, run_id, home)
         made = forecast(prepared.snapshot.path, config, home, run_id=run_id)
     return Retrained(run_id, version, evaluation, promotion, made)

@@ -10,6 +10,7 @@ from informer.data.split import SplitConfig
 from informer.errors import CheckpointError, ConfigError, FrameError, InformerError
 from informer.forecaster import Forecaster
 from informer.nn.model import Informer
+from informer.rolling import Rolled, roll
 
 __all__ = [
     "Backtest",
@@ -22,7 +23,9 @@ __all__ = [
     "Informer",
     "InformerConfig",
     "InformerError",
+    "Rolled",
     "SplitConfig",
     "TrainingConfig",
     "backtest",
+    "roll",
 ]

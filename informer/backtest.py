@@ -18,11 +18,9 @@ from informer.data.frame import regular_panel, series_names
 from informer.data.panel import Panel
 from informer.errors import FrameError
 from informer.forecaster import Forecaster
-from informer.metrics import score_table, seasonal_scale
+from informer.scoring import interval_places, mase_scales, measured, score_by_series
 
 __all__ = ["Backtest", "backtest"]
-
-INTERVAL = (0.1, 0.9)
 
 
 @dataclass(frozen=True)
@@ -80,16 +78,16 @@ def backtest(
         )
     rows = origins.numpy()[:, None] + np.arange(config.model.pred_len)  # (N, P)
     n_targets = len(config.frame.targets)
-    truth = np.where(panel.observed, panel.values, np.nan)[:, -n_targets:][rows]  # (N, P, C_t)
-    scales = _mase_scales(panel, between[0], config.season, n_targets)
+    truth = measured(panel, n_targets)[rows]  # (N, P, C_t)
+    scales = mase_scales(panel, between[0], config.season, n_targets)
     scores, shown = [], {"y": truth}
     for name, model in models.items():
         forecast, offsets = model.forecast_windows(panel, origins)
-        low, high = _interval(model, offsets)
-        interval = (forecast + low, forecast + high)
-        table = _score_by_series(
+        low, high = interval_places(model.config.quantiles)
+        interval = (forecast + offsets[low], forecast + offsets[high])
+        table = score_by_series(
             truth, forecast, interval, (first.target_std, scales),
-            _series_of(panel, origins.numpy()), series_names(panel.ids, config.frame),
+            panel.series_of(origins.numpy()), series_names(panel.ids, config.frame),
         )  # fmt: skip
         table.insert(0, "model", name)
         scores.append(table)
@@ -105,51 +103,6 @@ def backtest(
     )
 
 
-def _mase_scales(
-    panel: Panel, stop: pd.Timestamp, season: int, n_targets: int
-) -> npt.NDArray[np.float64]:
-    """(S, C_t) denominators of MASE from the rows of each series before `stop`."""
-    return np.stack(
-        [
-            seasonal_scale(
-                panel.values[part, -n_targets:], panel.observed[part, -n_targets:], season
-            )
-            for part in panel.rows_between(None, stop)
-        ]
-    )
-
-
-def _interval(
-    model: Forecaster, offsets: npt.NDArray[np.float64]
-) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
-    levels = np.array(model.config.quantiles)
-    low, high = (int(np.abs(levels - level).argmin()) for level in INTERVAL)
-    return offsets[low], offsets[high]
-
-
-def _series_of(panel: Panel, origins: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-    series: npt.NDArray[np.int64] = np.searchsorted(panel.bounds, origins, side="right") - 1
-    return series
-
-
-def _score_by_series(
-    truth: npt.NDArray[np.float64],
-    forecast: npt.NDArray[np.float64],
-    interval: tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]],
-    scales: tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]],
-    series: npt.NDArray[np.int64],
-    names: list[list[str]],
-) -> pd.DataFrame:
-    tables = []
-    for i in np.unique(series):
-        own = series == i
-        bounds = (interval[0][own], interval[1][own])
-        tables.append(
-            score_table(truth[own], forecast[own], bounds, (scales[0], scales[1][i]), names[i])
-        )
-    return pd.concat(tables, ignore_index=True)
-
-
 def _examples(
     panel: Panel,
     origins: torch.Tensor,
@@ -157,7 +110,7 @@ def _examples(
     config: FrameConfig,
     n_examples: int,
 ) -> pd.DataFrame:
-    series = _series_of(panel, origins.numpy())
+    series = panel.series_of(origins.numpy())
     names = series_names(panel.ids, config)
     n_steps = shown["y"].shape[1]
     frames = []

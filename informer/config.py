@@ -38,7 +38,8 @@ class InformerConfig:
     """The network (paper sections 3 and 4), with the reference's names and defaults.
 
     `e_layers` is a count for `model="informer"` and a list of counts, one per encoder of the
-    stack, for `model="informerstack"`. `backend` chooses how ProbSparse attention is computed
+    stack, for `model="informerstack"`. `padding` is the number that stands in the decoder's input
+    for the horizon. `backend` chooses how ProbSparse attention is computed
     (same result): `reference` reads as the paper does, `fast` stores nothing of size L x K x E.
 
     Two options are not the paper's; off, the model is exactly the paper's. `instance_norm` takes
@@ -64,6 +65,7 @@ class InformerConfig:
     attn: Literal["prob", "full"] = "prob"
     embed: Literal["timeF", "fixed", "learned"] = "timeF"
     freq: str = "h"
+    padding: Literal[0, 1] = 0
     activation: Literal["gelu", "relu"] = "gelu"
     output_attention: bool = False
     distil: bool = True
@@ -76,6 +78,7 @@ class InformerConfig:
         _require_choice(self, "model", ("informer", "informerstack"))
         _require_choice(self, "attn", ("prob", "full"))
         _require_choice(self, "embed", ("timeF", "fixed", "learned"))
+        _require(self.padding in (0, 1), f"padding is {self.padding!r}; use 0 or 1.")
         _require_choice(self, "activation", ("gelu", "relu"))
         _require_choice(self, "backend", ("fast", "reference"))
         if isinstance(self.e_layers, list):  # as JSON and YAML spell a tuple
@@ -129,7 +132,8 @@ class TrainingConfig:
 
     `max_grad_norm` clips the total gradient norm (None: off). `steps_per_epoch` limits an epoch to
     so many randomly drawn batches (None: every window once). `precision="bf16"` computes in
-    bfloat16 where it is safe and keeps the weights in float32.
+    bfloat16 where it is safe and keeps the weights in float32. `devices` is how many to train on,
+    or the numbers of the GPUs, such as (0, 2); such numbers need a GPU, and a CPU ignores them.
     """
 
     optimizer: Literal["adam", "adamw"] = "adam"
@@ -144,7 +148,7 @@ class TrainingConfig:
     max_grad_norm: float | None = None
     precision: Literal["fp32", "bf16"] = "fp32"
     accelerator: Literal["auto", "cpu", "cuda"] = "auto"
-    devices: int | Literal["auto"] = 1
+    devices: int | tuple[int, ...] | Literal["auto"] = 1
     compile: bool = False
     seed: int = 0
 
@@ -154,6 +158,9 @@ class TrainingConfig:
         _require_choice(self, "loss", ("mse", "mae", "huber"))
         _require_choice(self, "precision", ("fp32", "bf16"))
         _require_choice(self, "accelerator", ("auto", "cpu", "cuda"))
+        if isinstance(self.devices, list):  # as JSON and YAML spell a tuple
+            object.__setattr__(self, "devices", tuple(self.devices))
+        self._check_devices()
         _require_at_least(self, 1, "epochs", "batch_size", "patience")
         _require_at_least(self, 0, "weight_decay", "seed")
         _require(self.learning_rate > 0, f"learning_rate is {self.learning_rate}; it must be > 0.")
@@ -165,9 +172,17 @@ class TrainingConfig:
             self.max_grad_norm is None or self.max_grad_norm > 0,
             f"max_grad_norm is {self.max_grad_norm}; use null to switch clipping off, or > 0.",
         )
+
+    def _check_devices(self) -> None:
+        given = self.devices
+        if isinstance(given, tuple):
+            usable = bool(given) and min(given) >= 0 and len(set(given)) == len(given)
+        else:
+            usable = given == "auto" or (isinstance(given, int) and given >= 1)
         _require(
-            self.devices == "auto" or (isinstance(self.devices, int) and self.devices >= 1),
-            f"devices is {self.devices!r}; use 'auto' or a count of at least 1.",
+            usable,
+            f"devices is {given!r}; use 'auto', a count of at least 1, or the numbers of GPUs such "
+            "as [0, 1], each once.",
         )
 
 

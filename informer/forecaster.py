@@ -3,15 +3,15 @@
 Scaling in and out, the calendar, the windows and the calibration of the intervals all happen in
 here, so that no caller can forget one of them.
 
-S series   L look_back   P pred_len   C channels   C_t targets   Q quantiles   N windows
+S series   L look_back   P pred_len   C_t targets   Q quantiles   N windows
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -20,57 +20,22 @@ import torch
 from torch import Tensor
 
 from informer.baselines import ClosedFormLinear, SeasonalNaive
-from informer.config import ForecasterConfig
-from informer.data.calendar import future_times
+from informer.calibration import conformal_offsets
+from informer.config import ForecasterConfig, InformerConfig
 from informer.data.frame import regular_panel, series_names
-from informer.data.panel import Panel, clock_features
+from informer.data.panel import Panel
 from informer.data.scaler import StandardScaler
 from informer.data.split import tail_start
 from informer.data.windows import Windows
-from informer.errors import FrameError
+from informer.errors import ConfigError, FrameError
 from informer.nn.model import Informer
+from informer.predictor import NetworkPredictor, Predictor, predict_windows
 from informer.storage import read_model, write_model
 from informer.training.loop import EpochRecord, fit
 
-__all__ = ["Estimator", "Forecaster", "NetworkPredictor"]
+__all__ = ["Estimator", "Forecaster"]
 
 Estimator = Literal["informer", "linear", "seasonal_naive"]
-BATCH = 512
-
-
-class Predictor(Protocol):
-    """What a forecaster scales for and asks: windows in, scaled forecasts out."""
-
-    @property
-    def look_back(self) -> int:
-        """L, rows of history that a forecast reads."""
-
-    def predict(self, windows: Windows, index: Tensor) -> Tensor:
-        """(B, P, C_t) scaled forecasts of the windows numbered by `index`."""
-
-
-@dataclass(frozen=True)
-class NetworkPredictor:
-    """An Informer whose ProbSparse keys come from `seed`, the same in every call and batch."""
-
-    model: Informer
-    seed: int
-
-    @property
-    def look_back(self) -> int:
-        """L, rows of history that a forecast reads."""
-        return self.model.config.seq_len
-
-    def predict(self, windows: Windows, index: Tensor) -> Tensor:
-        """(B, P, C_t) scaled forecasts of the windows numbered by `index`."""
-        batch = windows.batch(index)
-        generator = torch.Generator().manual_seed(self.seed)
-        self.model.eval()
-        forecast = self.model(
-            batch.x_enc, batch.x_mark_enc, None, batch.x_mark_dec, generator=generator
-        )
-        assert isinstance(forecast, Tensor)
-        return forecast
 
 
 @dataclass(frozen=True)
@@ -129,12 +94,9 @@ class Forecaster:
             ConfigError: `config.val` leaves no train or no validation rows.
         """
         panel = regular_panel(frame, config.frame)
-        boundary = tail_start(config.val, panel.grid[0], panel.grid[-1], config.frame.freq)
-        scaler = _fit_scaler(panel, boundary)
         own = {"linear": config.look_back, "seasonal_naive": config.season, "informer": 0}
-        reach = (max(config.model.seq_len, own[estimator]), config.model.pred_len)
-        train = _cut(panel, scaler, config, _origins(panel, (None, boundary), *reach))
-        val = _cut(panel, scaler, config, _origins(panel, (boundary, None), *reach))
+        look_back = max(config.model.seq_len, own[estimator])
+        scaler, train, val = _train_and_val(panel, config, look_back)
         history: tuple[EpochRecord, ...] = ()
         predictor: Predictor
         if estimator == "linear":
@@ -153,8 +115,31 @@ class Forecaster:
             )  # fmt: skip
             history = tuple(result.history)
             predictor = NetworkPredictor(model, config.training.seed)
-        offsets = _conformal_offsets(predictor, val, panel.observed, config.quantiles)
+        offsets = conformal_offsets(predictor, val, panel.observed, config.quantiles)
         return cls(config, estimator, scaler, predictor, offsets, history)
+
+    @classmethod
+    def from_network(
+        cls, model: Informer, frame: pd.DataFrame, config: ForecasterConfig
+    ) -> Forecaster:
+        """Serve a network that was trained elsewhere: fit all but its weights.
+
+        Args:
+            model: the network, its weights in place.
+            frame: the rows that it was trained and validated on, as `fit` takes them: the scaler
+                is fitted on the first part, the intervals are calibrated on the last `config.val`.
+            config: what the network is; `config.network` must agree with `model.config`.
+
+        Raises:
+            ConfigError: the two disagree, or `config.val` leaves no train or no validation rows.
+            FrameError: the frame breaks the structural contract or is too short for a window.
+        """
+        _check_agreement(model.config, config.network)
+        panel = regular_panel(frame, config.frame)
+        scaler, _, val = _train_and_val(panel, config, config.model.seq_len)
+        predictor = NetworkPredictor(model.eval(), config.training.seed)
+        offsets = conformal_offsets(predictor, val, panel.observed, config.quantiles)
+        return cls(config, "informer", scaler, predictor, offsets)
 
     def predict(self, frame: pd.DataFrame) -> pd.DataFrame:
         """Forecast the `pred_len` steps after the last row of each series.
@@ -170,21 +155,36 @@ class Forecaster:
             FrameError: the frame breaks the structural contract, or a series is too short.
         """
         panel = regular_panel(frame, self.config.frame)
-        windows, steps, grid = self._future_windows(panel)
-        forecast = self._predict_scaled(windows)  # (S, P, C_t)
+        _check_length(panel, self.look_back)
+        n_steps = self.config.model.pred_len
+        ahead = panel.extended(n_steps, self.config.frame.freq)
+        return self.forecast_from(ahead, torch.from_numpy(ahead.bounds[1:] - n_steps))
+
+    def forecast_from(self, panel: Panel, origins: Tensor) -> pd.DataFrame:
+        """Forecast from any origins of a panel.
+
+        Args:
+            panel: regular series in the data's units; those of its rows that a horizon covers are
+                not read.
+            origins: (N,) rows of `panel` that are the first forecast step.
+
+        Returns:
+            The columns of `predict`; ordered as `origins`, then by target and time.
+        """
+        forecast, offsets = self.forecast_windows(panel, origins)
+        first = origins.numpy()
         names = np.array(series_names(panel.ids, self.config.frame), dtype=object)  # (S, C_t)
-        n_steps = forecast.shape[1]
-        cutoff = panel.times[panel.bounds[1:] - 1]
+        _, n_steps, n_targets = forecast.shape
+        rows = np.repeat(first[:, None] + np.arange(n_steps), n_targets, axis=0)  # (N * C_t, P)
         by_target = (0, 2, 1)
         columns: dict[str, object] = {
-            "unique_id": np.repeat(names.ravel(), n_steps),
-            "ds": grid[np.repeat(steps, names.shape[1], axis=0).ravel()],
-            "cutoff": cutoff.repeat(n_steps * names.shape[1]),
-            "y_hat": self._to_units(forecast).transpose(by_target).ravel(),
+            "unique_id": np.repeat(names[panel.series_of(first)].ravel(), n_steps),
+            "ds": panel.times[rows.ravel()],
+            "cutoff": panel.times[first - 1].repeat(n_steps * n_targets),
+            "y_hat": forecast.transpose(by_target).ravel(),
         }
-        for level, offset in zip(self.config.quantiles, self.offsets, strict=True):
-            units = self._to_units(forecast + offset)
-            columns[f"y_hat_q{level * 100:g}"] = units.transpose(by_target).ravel()
+        for level, offset in zip(self.config.quantiles, offsets, strict=True):
+            columns[f"y_hat_q{level * 100:g}"] = (forecast + offset).transpose(by_target).ravel()
         return pd.DataFrame(columns).astype({"unique_id": "str"})
 
     def forecast_windows(
@@ -201,8 +201,9 @@ class Forecaster:
             forecast, (Q, P, C_t) in the same units.
         """
         windows = _cut(panel, self.scaler, self.config, origins)
-        units = self._to_units(self._predict_scaled(windows))
-        return units, self.offsets.double().numpy() * self.target_std
+        scaled = predict_windows(self.predictor, windows).double().numpy()
+        mean = self.scaler.mean[-len(self.config.frame.targets) :]
+        return scaled * self.target_std + mean, self.offsets.double().numpy() * self.target_std
 
     def save(self, folder: Path | str) -> Path:
         """Write config, scaler, weights and calibration as JSON and safetensors, all or nothing.
@@ -251,46 +252,34 @@ class Forecaster:
             history=tuple(EpochRecord(**record) for record in settings["history"]),
         )
 
-    def _to_units(self, scaled: Tensor) -> npt.NDArray[np.float64]:
-        mean = self.scaler.mean[-len(self.config.frame.targets) :]
-        units: npt.NDArray[np.float64] = scaled.double().numpy() * self.target_std + mean
-        return units
 
-    @torch.inference_mode()
-    def _predict_scaled(self, windows: Windows) -> Tensor:
-        parts = torch.split(torch.arange(len(windows)), BATCH)
-        return torch.cat([self.predictor.predict(windows, part) for part in parts])
-
-    def _future_windows(
-        self, panel: Panel
-    ) -> tuple[Windows, npt.NDArray[np.int64], pd.DatetimeIndex]:
-        """One window a series, the horizon blank: windows, (S, P) steps ahead, their grid."""
-        _check_length(panel, self.look_back)
-        pred_len, n_past = self.config.model.pred_len, self.look_back
-        ends = panel.bounds[1:]
-        past = ends[:, None] + np.arange(-n_past, 0)  # (S, L)
-        ahead = panel.steps[ends - 1][:, None] + np.arange(1, pred_len + 1)  # (S, P)
-        later = future_times(panel.grid[-1], self.config.frame.freq, pred_len)
-        grid = pd.DatetimeIndex(panel.grid.append(later))
-        marks = clock_features(grid, self.config.frame, self.config.model.embed)
-        steps = np.concatenate([panel.steps[past], ahead], axis=1)  # (S, L + P)
-        values = np.zeros((*steps.shape, panel.values.shape[1]))
-        values[:, :n_past] = self.scaler.transform(panel.values[past])
-        windows = Windows.cut(
-            values.reshape(-1, values.shape[-1]),
-            marks[steps.ravel()],
-            torch.arange(len(panel.ids)) * steps.shape[1] + n_past,
-            seq_len=self.config.model.seq_len,
-            label_len=self.config.model.label_len,
-            pred_len=pred_len,
-            n_targets=len(self.config.frame.targets),
+def _check_agreement(network: InformerConfig, wanted: InformerConfig) -> None:
+    """The frequency may be spelled in another way, as long as the calendar has the same parts."""
+    names = [f.name for f in fields(network) if f.name not in ("freq", "backend")]
+    differing = [
+        f"{name} is {getattr(network, name)!r}, expected {getattr(wanted, name)!r}"
+        for name in (*names, "n_marks")
+        if getattr(network, name) != getattr(wanted, name)
+    ]
+    if differing:
+        raise ConfigError(
+            f"the network is not the one that the configuration describes: {'; '.join(differing)}. "
+            "Correct the configuration, or the columns of its frame."
         )
-        return windows, ahead, grid
 
 
-def _fit_scaler(panel: Panel, boundary: pd.Timestamp) -> StandardScaler:
+def _train_and_val(
+    panel: Panel, config: ForecasterConfig, look_back: int
+) -> tuple[StandardScaler, Windows, Windows]:
+    """The scaler of the train rows, and the windows of both parts."""
+    boundary = tail_start(config.val, panel.grid[0], panel.grid[-1], config.frame.freq)
     rows = np.concatenate([np.arange(s.start, s.stop) for s in panel.rows_between(None, boundary)])
-    return StandardScaler.fit(panel.values[rows], panel.observed[rows])
+    scaler = StandardScaler.fit(panel.values[rows], panel.observed[rows])
+    train, val = (
+        _cut(panel, scaler, config, _origins(panel, part, look_back, config.model.pred_len))
+        for part in ((None, boundary), (boundary, None))
+    )
+    return scaler, train, val
 
 
 def _cut(
@@ -333,33 +322,3 @@ def _check_length(panel: Panel, look_back: int) -> None:
             f"series {panel.ids[short]!r} has {lengths[short]} rows; a forecast reads at least "
             f"{look_back}. Supply more history."
         )
-
-
-@torch.inference_mode()
-def _conformal_offsets(
-    predictor: Predictor,
-    val: Windows,
-    observed: npt.NDArray[np.bool_],
-    quantiles: tuple[float, ...],
-) -> Tensor:
-    """(Q, P, C_t) quantiles of the validation residuals (split conformal, Vovk et al. 2005).
-
-    With n residuals the level q takes the ceil((n + 1) q)-th smallest above the median and the
-    floor((n + 1) q)-th below it, so that an interval covers at least its nominal share where
-    validation and test rows are exchangeable.
-    """
-    seen = torch.from_numpy(observed[:, -val.n_targets :])
-    residuals = []
-    for index in torch.split(torch.arange(len(val)), BATCH):
-        rows = val.origins[index][:, None] + torch.arange(val.pred_len)  # (B, P)
-        error = val.values[rows][..., -val.n_targets :] - predictor.predict(val, index)
-        residuals.append(error.masked_fill(~seen[rows], torch.nan))
-    ordered = torch.cat(residuals).sort(dim=0).values  # (N, P, C_t), NaN last
-    count = (~ordered.isnan()).sum(dim=0)  # (P, C_t)
-    offsets = []
-    for level in quantiles:
-        exact = (count + 1) * level
-        rank = exact.ceil() if level > 0.5 else exact.floor()
-        place = torch.minimum(rank.long().clamp(min=1), count.clamp(min=1)) - 1
-        offsets.append(ordered.gather(0, place[None])[0])
-    return torch.stack(offsets).nan_to_num(0.0)

@@ -20,18 +20,20 @@ from informer.errors import CheckpointError, ConfigError
 from informer.nn.embedding import N_POSITIONS
 from informer.nn.model import Informer
 
-__all__ = ["load_reference_checkpoint", "save_reference_checkpoint"]
+__all__ = [
+    "NETWORK_FLAGS", "config_from_flags", "load_reference_checkpoint", "save_reference_checkpoint",
+]  # fmt: skip
 
 # fmt: off
-_NETWORK_FLAGS = frozenset((
+NETWORK_FLAGS = frozenset((
     "model", "enc_in", "dec_in", "c_out", "seq_len", "label_len", "pred_len", "factor", "d_model",
-    "n_heads", "e_layers", "d_layers", "d_ff", "dropout", "attn", "embed", "freq", "activation",
-    "output_attention", "distil", "mix",
+    "n_heads", "e_layers", "d_layers", "d_ff", "dropout", "attn", "embed", "freq", "padding",
+    "activation", "output_attention", "distil", "mix",
 ))
 # The reference's flags that say nothing about the network.
 _OTHER_FLAGS = frozenset((
-    "data", "root_path", "data_path", "features", "target", "checkpoints", "padding", "do_predict",
-    "cols", "num_workers", "itr", "train_epochs", "batch_size", "patience", "learning_rate", "des",
+    "data", "root_path", "data_path", "features", "target", "checkpoints", "do_predict", "cols",
+    "num_workers", "itr", "train_epochs", "batch_size", "patience", "learning_rate", "des",
     "loss", "lradj", "use_amp", "inverse", "use_gpu", "gpu", "use_multi_gpu", "devices",
     "device_ids", "detail_freq",
 ))
@@ -73,7 +75,7 @@ def load_reference_checkpoint(
         ConfigError: `args` has names that are no flags of the reference, or values that cannot be.
         CheckpointError: The file cannot be read, would run code, or does not fit `args`.
     """
-    config = _config_from_flags(args, backend)
+    config = config_from_flags(args, backend)
     state = _read(checkpoint) if isinstance(checkpoint, (str, PathLike)) else dict(checkpoint)
     state = {name.removeprefix("module."): value for name, value in state.items()}
     with torch.random.fork_rng(devices=[]):  # the start values are overwritten: spend no numbers
@@ -110,16 +112,21 @@ def save_reference_checkpoint(model: Informer, path: str | PathLike[str]) -> Non
     torch.save({name: value.clone() for name, value in state.items()}, fspath(path))
 
 
-def _config_from_flags(
-    args: Mapping[str, Any], backend: Literal["fast", "reference"]
+def config_from_flags(
+    args: Mapping[str, Any], backend: Literal["fast", "reference"] = "fast"
 ) -> InformerConfig:
-    unknown = sorted(set(args) - _NETWORK_FLAGS - _OTHER_FLAGS - _RUN_NOTES - {"s_layers"})
+    """The network that flags of the reference describe; as `load_reference_checkpoint` reads them.
+
+    Raises:
+        ConfigError: `args` has names that are no flags of the reference, or values that cannot be.
+    """
+    unknown = sorted(set(args) - NETWORK_FLAGS - _OTHER_FLAGS - _RUN_NOTES - {"s_layers"})
     if unknown:
         raise ConfigError(
             f"{', '.join(unknown)}: no such flags in the reference implementation; use its names, "
-            f"such as {', '.join(sorted(_NETWORK_FLAGS)[:_NAMED])}."
+            f"such as {', '.join(sorted(NETWORK_FLAGS)[:_NAMED])}."
         )
-    values = {name: args[name] for name in args if name in _NETWORK_FLAGS}
+    values = {name: args[name] for name in args if name in NETWORK_FLAGS}
     n_channels = _DATA_CHANNELS.get(args.get("data", ""))
     if n_channels is not None and "features" in args:
         n_in, n_out = {"M": (n_channels, n_channels), "S": (1, 1)}.get(

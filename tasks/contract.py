@@ -22,6 +22,7 @@ __all__ = [
     "Contract",
     "TableContract",
     "check_columns",
+    "of_a_part",
     "outliers_as_missing",
     "read_contract",
 ]
@@ -181,6 +182,19 @@ def check_columns(contract: Contract, frame: FrameConfig) -> None:
             f"the contract {contract.name!r} has freq={contract.table.freq!r}, the configuration "
             f"has frame.freq={frame.freq!r}. Make them the same."
         )
+
+
+def of_a_part(contract: Contract) -> Contract:
+    """What rows that continue a data set must keep of its contract.
+
+    They may be few, and need not hold every series.
+    """
+    columns = {
+        name: column.model_copy(update={"values": None})
+        for name, column in contract.columns.items()
+    }
+    table = contract.table.model_copy(update={"min_rows": 1})
+    return contract.model_copy(update={"columns": columns, "table": table})
 
 
 def outliers_as_missing(

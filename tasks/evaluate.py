@@ -16,6 +16,7 @@ from informer.backtest import Backtest, backtest
 from informer.config import ForecasterConfig
 from informer.forecaster import Estimator, Forecaster
 from informer.metrics import summarize
+from tasks.config import RunConfig
 from tasks.home import Home
 from tasks.plots import error_by_step, forecast_against_actual, png_data_uri
 from tasks.prepare import Prepared, history, read_rows
@@ -23,10 +24,14 @@ from tasks.registry import champion
 from tasks.track import log_figure, log_frame, resumed_run
 from tasks.train import Trained
 
-__all__ = ["BASELINES", "CHALLENGER_NAME", "CHAMPION_NAME", "Evaluation", "evaluate"]
+__all__ = [
+    "BASELINES", "CHALLENGER_NAME", "CHAMPION_NAME", "METRICS", "Evaluation", "difference",
+    "evaluate", "fit_baselines", "metrics_of", "report", "rounded", "score",
+]  # fmt: skip
 
 BASELINES: tuple[Estimator, ...] = ("seasonal_naive", "linear")
 CHALLENGER_NAME, CHAMPION_NAME = "informer", "champion"
+METRICS = ("mse", "mae", "mase", "coverage")
 
 
 @dataclass(frozen=True)
@@ -61,26 +66,16 @@ def evaluate(
     """Forecast the test rows with the new model, the baselines and the champion."""
     config = trained.config
     forecaster = Forecaster.load(trained.model_dir)
-    past = history(prepared, config.frame)
-    baselines: dict[str, Forecaster] = {
-        name: Forecaster.fit(past, forecaster.config, estimator=name) for name in BASELINES
-    }
+    baselines = fit_baselines(prepared, forecaster.config)
     models = {CHALLENGER_NAME: forecaster, **baselines}
     served = champion(config, home)
-    incomparable = (
-        "" if served is None else _difference(served.forecaster.config, forecaster.config)
-    )
+    incomparable = "" if served is None else difference(served.forecaster.config, forecaster.config)
     if served is not None and not incomparable:
         models[CHAMPION_NAME] = served.forecaster
-    found = backtest(
-        models,
-        read_rows(prepared),
-        (prepared.split.test_start, prepared.split.test_end),
-        stride=config.evaluate.stride,
-    )
-    _report(found, run_id, work_dir, home)
+    found = score(models, prepared, config)
+    report(found, run_id, work_dir, home)
     return Evaluation(
-        metrics=_metrics(found),
+        metrics=metrics_of(found),
         baseline_dirs={n: model.save(work_dir / "baselines" / n) for n, model in baselines.items()},
         champion_version=None if served is None else served.version,
         incomparable=incomparable,
@@ -88,7 +83,19 @@ def evaluate(
     )
 
 
-def _difference(served: ForecasterConfig, new: ForecasterConfig) -> str:
+def fit_baselines(prepared: Prepared, config: ForecasterConfig) -> dict[str, Forecaster]:
+    """Every baseline, fitted on the train and validation rows."""
+    past = history(prepared, config.frame)
+    return {name: Forecaster.fit(past, config, estimator=name) for name in BASELINES}
+
+
+def score(models: Mapping[str, Forecaster], prepared: Prepared, config: RunConfig) -> Backtest:
+    """Every model on the same rolling origins of the test rows; the first one's scale for all."""
+    between = (prepared.split.test_start, prepared.split.test_end)
+    return backtest(models, read_rows(prepared), between, stride=config.evaluate.stride)
+
+
+def difference(served: ForecasterConfig, new: ForecasterConfig) -> str:
     """Why two forecasters do not forecast the same thing; empty where they do."""
     if served.frame != new.frame:
         return "it forecasts other columns or another frequency"
@@ -97,16 +104,17 @@ def _difference(served: ForecasterConfig, new: ForecasterConfig) -> str:
     return ""
 
 
-def _metrics(found: Backtest) -> dict[str, dict[str, float]]:
+def metrics_of(found: Backtest) -> dict[str, dict[str, float]]:
+    """Model to mse, mae, mase and coverage over all windows, steps and targets."""
     table = summarize(found.scores, ["model"]).set_index("model")
-    names = ["mse", "mae", "mase", "coverage"]
     return {
-        str(model): {name: float(row[name]) for name in names} for model, row in table.iterrows()
+        str(model): {name: float(row[name]) for name in METRICS} for model, row in table.iterrows()
     }
 
 
-def _report(found: Backtest, run_id: str, work_dir: Path, home: Home) -> None:
-    """Tables and figures into MLflow, the short of it into Prefect."""
+def report(found: Backtest, run_id: str, folder: Path, home: Home) -> None:
+    """Tables and figures into MLflow, the short of it into Prefect; the tables stay in `folder`."""
+    judged = str(found.scores["model"].iloc[0])
     tables = {
         "scores": found.scores,
         "by-model": summarize(found.scores, ["model"]),
@@ -121,15 +129,15 @@ def _report(found: Backtest, run_id: str, work_dir: Path, home: Home) -> None:
     }
     with resumed_run(run_id, home):
         for name, table in tables.items():
-            log_frame(table, name, work_dir)
+            log_frame(table, name, folder)
         for name, figure in figures.items():
             log_figure(figure, name)
-        mlflow.log_metrics(_flat(_metrics(found)))
-        own = tables["by-step"].query("model == @CHALLENGER_NAME").dropna(subset=["mse", "mae"])
+        mlflow.log_metrics(_flat(metrics_of(found), judged))
+        own = tables["by-step"].query("model == @judged").dropna(subset=["mse", "mae"])
         for step, mse, mae in zip(own["step"], own["mse"], own["mae"], strict=True):
             mlflow.log_metrics({"test_mse_by_step": mse, "test_mae_by_step": mae}, step=int(step))
     create_table_artifact(
-        _rounded(tables["by-model"]), key="evaluation", description="Errors on the test rows"
+        rounded(tables["by-model"]), key="evaluation", description="Errors on the test rows"
     )
     lines = [
         f"{found.n_windows:,} windows, cutoffs from {found.first} to {found.last}.",
@@ -139,16 +147,17 @@ def _report(found: Backtest, run_id: str, work_dir: Path, home: Home) -> None:
     create_markdown_artifact("\n".join(lines), key="evaluation-plots", description="Test rows")
 
 
-def _flat(metrics: Mapping[str, Mapping[str, float]]) -> dict[str, float]:
+def _flat(metrics: Mapping[str, Mapping[str, float]], judged: str) -> dict[str, float]:
     return {
-        f"test_{name}" if model == CHALLENGER_NAME else f"test_{name}_{model}": value
+        f"test_{name}" if model == judged else f"test_{name}_{model}": value
         for model, values in metrics.items()
         for name, value in values.items()
         if not math.isnan(value)
     }
 
 
-def _rounded(table: pd.DataFrame) -> list[dict[str, object]]:
+def rounded(table: pd.DataFrame) -> list[dict[str, object]]:
+    """The rows of a table as an artifact shows them."""
     return [
         {str(k): round(v, 4) if isinstance(v, float) else v for k, v in row.items()}
         for row in table.to_dict("records")

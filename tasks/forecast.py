@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,7 +13,8 @@ from informer.config import FrameConfig
 from informer.data.frame import long_targets
 from tasks.config import RunConfig
 from tasks.errors import SourceError
-from tasks.home import Home, check_writable
+from tasks.files import replaced
+from tasks.home import Home
 from tasks.plots import forecast_fan, png_data_uri
 from tasks.registry import require_champion
 from tasks.track import log_figure, resumed_run
@@ -107,17 +106,11 @@ def forecast(
 
 def _write(table: pd.DataFrame, folder: Path, stem: str) -> Path:
     """Parquet and CSV, each replaced in one step."""
-    check_writable(folder)
     path = folder / f"{stem}.parquet"
-    for target in (path.with_suffix(".csv"), path):
-        handle, draft = tempfile.mkstemp(prefix=f".{stem}-", dir=folder)
-        os.close(handle)
-        if target.suffix == ".csv":
-            table.to_csv(draft, index=False)
-        else:
-            table.to_parquet(draft, index=False)
-        Path(draft).chmod(0o644)
-        Path(draft).replace(target)
+    with replaced(path.with_suffix(".csv")) as draft:
+        table.to_csv(draft, index=False)
+    with replaced(path) as draft:
+        table.to_parquet(draft, index=False)
     return path
 
 

@@ -24,6 +24,7 @@ __all__ = [
     "forecast_fan",
     "learning_curve",
     "png_data_uri",
+    "rolling_forecast",
 ]
 
 BLACK, BLUE, GREY = "#000000", "#0072B2", "#6B6B6B"
@@ -31,9 +32,12 @@ PALETTE = (BLUE, "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 MARKERS = ("o", "s", "^", "D", "v", "P")
 DATA_UNIT = "units of the data"
 MAX_SERIES = 6
+MAX_ROLLED = 8
 MAX_ORIGINS = 3
 HISTORY_HORIZONS = 3  # how many horizons of history a fan chart shows
+SHOWN_HORIZONS = 28  # how many horizons of a rolling forecast can still be told apart
 PANEL_SIZE = (4.6, 2.5)  # inches
+WIDE_PANEL = (9.2, 1.8)
 
 
 def forecast_against_actual(frame: pd.DataFrame, title: str, unit: str = DATA_UNIT) -> Figure:
@@ -72,6 +76,14 @@ def _apart(rows: pd.DataFrame) -> list[pd.Timestamp]:
 
 
 def _draw_forecast(axes: Axes, part: pd.DataFrame, *, labelled: bool) -> None:
+    _draw_horizon(axes, part, labelled=labelled)
+    axes.axvline(
+        part["cutoff"].iloc[0], color=GREY, linewidth=0.8, linestyle=":",
+        label="cutoff" if labelled else None,
+    )  # fmt: skip
+
+
+def _draw_horizon(axes: Axes, part: pd.DataFrame, *, labelled: bool) -> None:
     def label(text: str) -> str | None:
         return text if labelled else None
 
@@ -81,9 +93,6 @@ def _draw_forecast(axes: Axes, part: pd.DataFrame, *, labelled: bool) -> None:
             part["ds"], low, high, color=BLUE, alpha=0.2, linewidth=0, label=label("80% interval")
         )
     axes.plot(part["ds"], part["y_hat"], color=BLUE, linewidth=1.6, label=label("forecast"))
-    axes.axvline(
-        part["cutoff"].iloc[0], color=GREY, linewidth=0.8, linestyle=":", label=label("cutoff")
-    )
 
 
 def forecast_fan(
@@ -120,6 +129,48 @@ def forecast_fan(
         axes.plot(ahead["ds"], ahead["y_hat"], color=BLUE, linewidth=1.6, label="forecast")
     _share_legend(figure, panels)
     return figure
+
+
+def rolling_forecast(
+    forecasts: pd.DataFrame, inputs: pd.DataFrame, title: str, unit: str = DATA_UNIT
+) -> Figure:
+    """The last inputs, then what was forecast from each cutoff over what came, one panel a series.
+
+    Args:
+        forecasts: `unique_id, ds, cutoff, y, y_hat`, and where known `y_hat_q10`, `y_hat_q90`; of a
+            long roll the first horizons are drawn, and the title says so.
+        inputs: `unique_id, ds, y`, what the first forecast of each series read.
+        title: stands above the panels.
+        unit: of the values, for their axis.
+    """
+    forecasts, inputs = _on_the_wall(forecasts), _on_the_wall(inputs)
+    names = list(forecasts["unique_id"].unique())
+    cutoffs = sorted(forecasts["cutoff"].unique())
+    shown = cutoffs[:SHOWN_HORIZONS]
+    if len(shown) < len(cutoffs):
+        title = f"{title}\nthe first {len(shown)} of {len(cutoffs)} horizons"
+    figure, panels = _panels(names, title, unit, wide=True)
+    drawn = forecasts[forecasts["cutoff"].isin(shown)]
+    for name, axes in zip(names, panels, strict=False):
+        past = inputs[inputs["unique_id"] == name].sort_values("ds")
+        own = drawn[drawn["unique_id"] == name].sort_values("ds")
+        came = pd.concat([past, own])
+        axes.plot(came["ds"], came["y"], color=BLACK, linewidth=1.1, label="measured")
+        for i, (_, block) in enumerate(own.groupby("cutoff")):
+            _draw_horizon(axes, block, labelled=i == 0)
+        axes.axvline(
+            own["cutoff"].iloc[0], color=PALETTE[1], linewidth=1.4, linestyle="--",
+            label="the rolling forecast begins",
+        )  # fmt: skip
+        axes.margins(x=0.01)
+    _share_legend(figure, panels)
+    return figure
+
+
+def _on_the_wall(frame: pd.DataFrame) -> pd.DataFrame:
+    """Times with a zone as the clock there shows them; matplotlib would show UTC."""
+    zoned = frame.select_dtypes("datetimetz").columns
+    return frame.assign(**{str(name): frame[name].dt.tz_localize(None) for name in zoned})
 
 
 def error_by_step(frame: pd.DataFrame, unit: str = DATA_UNIT) -> Figure:
@@ -186,24 +237,26 @@ def png_data_uri(figure: Figure, dpi: int = 110) -> str:
     return "data:image/png;base64," + base64.b64encode(png.getvalue()).decode("ascii")
 
 
-def _panels(names: Sequence[str], title: str, unit: str) -> tuple[Figure, list[Axes]]:
-    """One titled panel for each of the first series, in at most three columns."""
-    shown = names[:MAX_SERIES]
-    n_columns = 1 if len(shown) == 1 else 3 if len(shown) in {3, 5, 6} else 2
+def _panels(
+    names: Sequence[str], title: str, unit: str, *, wide: bool = False
+) -> tuple[Figure, list[Axes]]:
+    """One titled panel for each of the first series: below one another, or in three columns."""
+    shown = names[: MAX_ROLLED if wide else MAX_SERIES]
+    n_columns = 1 if wide or len(shown) == 1 else 3 if len(shown) in {3, 5, 6} else 2
     n_rows = max(1, math.ceil(len(shown) / n_columns))
-    width, height = (8.0, 3.6) if n_columns == 1 else PANEL_SIZE
+    width, height = (8.0, 3.6) if len(shown) == 1 else WIDE_PANEL if wide else PANEL_SIZE
     figure = Figure(figsize=(width * n_columns, height * n_rows + 0.8), layout="constrained")
     more = f" ({len(shown)} of {len(names)} series)" if len(names) > len(shown) else ""
     figure.suptitle(f"{title}{more}", fontsize=13)
     figure.supylabel(f"value ({unit})", fontsize=10)
-    grid = figure.subplots(n_rows, n_columns, squeeze=False)
+    grid = figure.subplots(n_rows, n_columns, squeeze=False, sharex=wide)
     every = list(grid.flat)
     for axes in every[len(shown) :]:
         axes.remove()
     panels = every[: len(shown)]
     for name, axes in zip(shown, panels, strict=True):
         axes.set_title(str(name), fontsize=10, loc="left")
-        locator = AutoDateLocator(minticks=3, maxticks=6)  # type: ignore[no-untyped-call]
+        locator = AutoDateLocator(minticks=3, maxticks=8)  # type: ignore[no-untyped-call]
         axes.xaxis.set_major_locator(locator)
         axes.xaxis.set_major_formatter(ConciseDateFormatter(locator))  # type: ignore[no-untyped-call]
         _tidy(axes)

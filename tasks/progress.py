@@ -7,9 +7,8 @@ from types import TracebackType
 from typing import Self
 
 from prefect.artifacts import create_progress_artifact, update_progress_artifact
-from rich.console import Console
-from rich.progress import BarColumn, TaskProgressColumn, TextColumn, TimeRemainingColumn
-from rich.progress import Progress as Bar
+
+from tasks.bar import Bar
 
 __all__ = ["Progress"]
 
@@ -23,19 +22,11 @@ class Progress:
         self._total = max(total, 1)
         self._done = 0
         self._told = time.monotonic()
-        self._bar = Bar(
-            TextColumn("{task.description}"),
-            BarColumn(),
-            TaskProgressColumn(),
-            TimeRemainingColumn(),
-            console=Console(stderr=True),
-        )
-        self._line = self._bar.add_task(title, total=self._total)
-        self._title = title
+        self._bar = Bar(title, self._total)
         self._artifact = create_progress_artifact(0.0, key=f"{title}-progress", description=title)
 
     def __enter__(self) -> Self:
-        self._bar.start()
+        self._bar.__enter__()
         return self
 
     def __exit__(
@@ -45,14 +36,13 @@ class Progress:
         traceback: TracebackType | None,
     ) -> None:
         if error_type is None:
-            self._bar.update(self._line, completed=self._total)
             self._tell(100.0)
-        self._bar.stop()
+        self._bar.__exit__(error_type, error, traceback)
 
     def advance(self, note: str, to: int | None = None) -> None:
         """One step further, or to step `to`, with a few words beside the bar."""
         self._done = min(self._total, self._done + 1 if to is None else to)
-        self._bar.update(self._line, completed=self._done, description=f"{self._title}: {note}")
+        self._bar.move(self._done, note)
         if time.monotonic() - self._told >= UPDATE_EVERY_S:
             self._tell(100.0 * self._done / self._total)
 

@@ -111,7 +111,7 @@ def promote(
     serving = version
     if decision.verdict == "FALLBACK":
         serving = register.fn(
-            evaluation.baseline_dirs[decision.serves], prepared, config,
+            evaluation.baseline_dirs[decision.serves], prepared, config.name,
             evaluation.metrics[decision.serves], run_id, home, alias=None,
         )  # fmt: skip
         client.set_model_version_tag(config.name, serving, "verdict", decision.verdict)

@@ -105,7 +105,7 @@ def require_champion(config: RunConfig, home: Home) -> Served:
 def register(
     model_dir: Path,
     prepared: Prepared,
-    config: RunConfig,
+    name: str,
     metrics: Mapping[str, float],
     run_id: str,
     home: Home,
@@ -114,13 +114,22 @@ def register(
     """Log the model as a pyfunc without pickle and register it as a new version; returns that.
 
     The model carries the library's code, its weights as safetensors and its settings as JSON.
+
+    Args:
+        model_dir: where `Forecaster.load` finds the model.
+        prepared: the rows that it was fitted to and judged on.
+        name: of the registered model.
+        metrics: logged with the version.
+        run_id: the MLflow run that it belongs to.
+        home: where the stores are.
+        alias: the alias that it takes; None: it takes none.
     """
     forecaster = Forecaster.load(model_dir)
     rows = read_rows(prepared)
     example = _latest(rows, forecaster)
     forecast = forecaster.predict(example)
     with resumed_run(run_id, home), _importable_code() as code_paths:
-        _log_lineage(prepared, rows, config)
+        _log_lineage(prepared, rows, forecaster.config.frame.time_column, name)
         info = log_model(
             name="model",
             python_model=str(MODEL_CODE),
@@ -129,7 +138,7 @@ def register(
             signature=infer_signature(example, forecast),
             input_example=example,
             pip_requirements=[f"{n}=={_version(n)}" for n in REQUIREMENTS],
-            registered_model_name=config.name,
+            registered_model_name=name,
             metadata={"estimator": forecaster.estimator, "data_sha256": prepared.raw.sha256},
         )
         mlflow.log_metrics(dict(metrics), model_id=info.model_id)
@@ -142,14 +151,14 @@ def register(
         "git_commit": client.get_run(run_id).data.tags.get("git_commit", "unknown"),
     } | {f"test_{name}": f"{value:.6g}" for name, value in metrics.items()}
     for key, value in tags.items():
-        client.set_model_version_tag(config.name, version, key, value)
+        client.set_model_version_tag(name, version, key, value)
     if alias is not None:
-        client.set_registered_model_alias(config.name, alias, version)
+        client.set_registered_model_alias(name, alias, version)
     server = home.tracking_uri if home.tracking_uri.startswith("http") else LOCAL_UI
     create_link_artifact(
-        f"{server.rstrip('/')}/#/models/{config.name}/versions/{version}",
+        f"{server.rstrip('/')}/#/models/{name}/versions/{version}",
         key="model-version",
-        link_text=f"{config.name} version {version} ({forecaster.estimator})",
+        link_text=f"{name} version {version} ({forecaster.estimator})",
         description="The registered model; open it in the MLflow UI under Models",
     )
     return version
@@ -191,9 +200,9 @@ def _importable_code() -> Iterator[list[str]]:
         yield [str(copy)]
 
 
-def _log_lineage(prepared: Prepared, rows: pd.DataFrame, config: RunConfig) -> None:
+def _log_lineage(prepared: Prepared, rows: pd.DataFrame, time_column: str, name: str) -> None:
     """Which data the active run trained on and was judged by."""
-    times = rows[config.frame.time_column]
+    times = rows[time_column]
     parts = {
         "training": rows[times < prepared.split.val_start],
         "validation": rows[
@@ -204,5 +213,5 @@ def _log_lineage(prepared: Prepared, rows: pd.DataFrame, config: RunConfig) -> N
     # Given as a path, MLflow 3.17 would warn that two sources of its own can read it.
     source = get_dataset_source_from_json(json.dumps({"uri": str(prepared.raw.path)}), "local")
     for context, part in parts.items():
-        dataset = mlflow.data.from_pandas(part, source=source, name=f"{config.name}-{context}")
+        dataset = mlflow.data.from_pandas(part, source=source, name=f"{name}-{context}")
         mlflow.log_input(dataset, context=context, tags={"sha256": prepared.raw.sha256})

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import importlib.metadata
-import os
-import tempfile
 import urllib.error
 import urllib.request
 from dataclasses import dataclass
@@ -16,7 +14,8 @@ from prefect import task
 from prefect.artifacts import create_table_artifact
 
 from informer.config import FrameConfig
-from tasks.errors import SourceError, StoreError
+from tasks.errors import SourceError
+from tasks.files import replaced
 from tasks.home import DATA_VARIABLE, Home
 
 __all__ = ["DATASETS", "Dataset", "Snapshot", "fetch", "find_dataset", "load", "locate", "read"]
@@ -153,7 +152,8 @@ def _download(dataset: Dataset, home: Home) -> Path:
             f"cannot download {dataset.name} from {dataset.url}: {error}. Get {dataset.file} by "
             f"other means and point {DATA_VARIABLE} to its folder."
         ) from error
-    _write_bytes(target, content)
+    with replaced(target) as draft:
+        draft.write_bytes(content)
     return target
 
 
@@ -199,27 +199,14 @@ def _existing(source: str, home: Home) -> Path:
     )
 
 
-def _write_bytes(target: Path, content: bytes) -> None:
-    """Write a file whole or not at all."""
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        handle, draft = tempfile.mkstemp(prefix=f".{target.name}-", dir=target.parent)
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-        Path(draft).replace(target)
-    except OSError as error:
-        raise StoreError(
-            f"cannot write {target}: {error.strerror}. Choose a folder that you may write to."
-        ) from error
-
-
 def snapshot(frame: pd.DataFrame, source: str, home: Home) -> Snapshot:
     """Keep a frame as Parquet under the name of its content; the same rows give the same file."""
     content = frame.to_parquet(index=False)
     digest = hashlib.sha256(content).hexdigest()
     target = home.snapshot_dir / f"{digest[:16]}.parquet"
     if not target.exists():
-        _write_bytes(target, content)
+        with replaced(target) as draft:
+            draft.write_bytes(content)
     return Snapshot(target, digest, source, len(frame))
 
 

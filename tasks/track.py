@@ -17,11 +17,12 @@ from mlflow.exceptions import MlflowException
 
 from tasks.config import RunConfig
 from tasks.errors import StoreError
+from tasks.files import replaced
 from tasks.home import Home
 
 __all__ = [
-    "child_run", "connect", "flatten", "git_commit", "log_figure", "log_frame", "resumed_run",
-    "tracked_run", "validation_logged",
+    "child_run", "connect", "flatten", "git_commit", "log_figure", "log_frame", "opened_run",
+    "resumed_run", "tracked_run", "validation_logged",
 ]  # fmt: skip
 
 
@@ -87,23 +88,32 @@ def flatten(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
 
 
 @contextmanager
-def tracked_run(config: RunConfig, home: Home, run_name: str) -> Iterator[str]:
-    """Open the MLflow run that everything of one flow run is logged to; yields its id.
+def opened_run(name: str, settings: Mapping[str, Any], home: Home, run_name: str) -> Iterator[str]:
+    """Open a run of the experiment `name`, its settings logged as parameters; yields its id.
 
     However the block is left, the run is closed: FINISHED, FAILED, or KILLED on an interruption.
     """
     client = connect(home)
-    experiment = _experiment(client, config.name, home)
-    tags = {"git_commit": git_commit(home), "pipeline": config.name}
+    experiment = _experiment(client, name, home)
+    tags = {"git_commit": git_commit(home), "pipeline": name}
     run = client.create_run(experiment, run_name=run_name, tags=tags)
     run_id = str(run.info.run_id)
     with _closed(client, run_id):
         with resumed_run(run_id, home):
-            dump = config.model_dump(mode="json")
-            mlflow.log_dict(dump, "config.json")
-            space = dump["tune"].pop("space")
+            mlflow.log_params(flatten(settings))
+        yield run_id
+
+
+@contextmanager
+def tracked_run(config: RunConfig, home: Home, run_name: str) -> Iterator[str]:
+    """Open the run that everything of one flow run is logged to, as `opened_run` does."""
+    whole = config.model_dump(mode="json")
+    settings = config.model_dump(mode="json", exclude={"tune": {"space"}})
+    with opened_run(config.name, settings, home, run_name) as run_id:
+        with resumed_run(run_id, home):
+            mlflow.log_dict(whole, "config.json")
+            space = whole["tune"]["space"]
             mlflow.log_dict(space if isinstance(space, dict) else {"file": space}, "space.json")
-            mlflow.log_params(flatten(dump))
         yield run_id
 
 
@@ -163,7 +173,8 @@ def log_figure(figure: Figure, name: str) -> None:
 
 
 def log_frame(frame: pd.DataFrame, name: str, folder: Path) -> None:
-    """Keep a table as CSV with the active run."""
+    """Keep a table as CSV in `folder` and with the active run."""
     path = folder / f"{name}.csv"
-    frame.to_csv(path, index=False)
+    with replaced(path) as draft:
+        frame.to_csv(draft, index=False)
     mlflow.log_artifact(str(path), "tables")

@@ -16,7 +16,7 @@ from prefect.artifacts import create_markdown_artifact, create_table_artifact
 from prefect.cache_policies import NO_CACHE
 
 from informer.config import FrameConfig
-from tasks.contract import Contract, check_columns, read_contract
+from tasks.contract import Contract, check_columns, of_a_part, read_contract
 from tasks.errors import ContractError, SourceError, StoreError
 from tasks.validation_report import (
     OffendingRow,
@@ -151,7 +151,12 @@ def _observed(outcome: Outcome, frame: pd.DataFrame) -> str:
 
 @task(name="validate", cache_policy=NO_CACHE, persist_result=False)
 def validate(
-    snapshot_path: Path, contract_path: Path, frame: FrameConfig, docs_dir: Path
+    snapshot_path: Path,
+    contract_path: Path,
+    frame: FrameConfig,
+    docs_dir: Path,
+    *,
+    is_part: bool = False,
 ) -> ValidationReport:
     """Check a snapshot against its contract; stop the run where a critical rule is broken.
 
@@ -160,6 +165,7 @@ def validate(
         contract_path: file of the contract.
         frame: which columns of the snapshot are what.
         docs_dir: folder of the Data Docs.
+        is_part: whether the rows only continue the data set, see `of_a_part`.
 
     Returns:
         The report, shown as a markdown and a table artifact.
@@ -172,6 +178,8 @@ def validate(
     """
     contract = read_contract(contract_path)
     check_columns(contract, frame)
+    if is_part:
+        contract = of_a_part(contract)
     try:
         rows = pd.read_parquet(snapshot_path)
     except (OSError, ValueError) as error:

@@ -20,7 +20,9 @@ from pandas.tseries.offsets import BaseOffset
 
 from informer.errors import ConfigError
 
-__all__ = ["calendar_features", "future_times", "n_calendar_features", "pandas_offset"]
+__all__ = [
+    "base_letter", "calendar_features", "future_times", "n_calendar_features", "pandas_offset",
+]  # fmt: skip
 
 _Feature = Callable[[pd.DatetimeIndex], npt.ArrayLike]
 
@@ -118,8 +120,12 @@ def _parse(freq: str) -> BaseOffset:
             raise ConfigError(f"freq is {freq!r}, which names no step; {_ACCEPTED}.") from error
 
 
-def _base(freq: str) -> str:
-    """The letter whose features the frequency `freq` has."""
+def base_letter(freq: str) -> str:
+    """The letter of the reference implementation whose features the frequency `freq` has.
+
+    Raises:
+        ConfigError: `freq` names no step, or one of which no features are known.
+    """
     offset = pandas_offset(freq)
     for kinds, letter in _BASES:
         if isinstance(offset, kinds):
@@ -133,7 +139,7 @@ def n_calendar_features(freq: str, embed: str) -> int:
     Raises:
         ConfigError: `freq` names no step.
     """
-    base = _base(freq)
+    base = base_letter(freq)
     return len(_CONTINUOUS[base]) if embed == "timeF" else _N_INDICES[base]
 
 
@@ -154,7 +160,7 @@ def calendar_features(
     Raises:
         ConfigError: `freq` names no step.
     """
-    base = _base(freq)
+    base = base_letter(freq)
     if embed == "timeF":
         columns = [
             (np.asarray(part(times), dtype=np.float64) - first) / span - 0.5

@@ -250,8 +250,8 @@ def _check_unique(
     if len(twice):
         where = int(order[twice[0]])
         raise FrameError(
-            f"{len(twice)} rows repeat the time of another, first {times[where]} of series "
-            f"{ids[codes[where]]!r}. Keep one row for each series and time."
+            f"{len(twice)} rows repeat the time of another, first {times[where]}"
+            f"{_of(ids[codes[where]])}. Keep one row for each series and time."
         )
 
 
@@ -265,9 +265,14 @@ def _check_started(
     if not any_value.all():
         series, channel = (int(i[0]) for i in np.nonzero(~any_value))
         raise FrameError(
-            f"column {config.channels[channel]!r} of series {ids[series]!r} holds no value at "
-            "all. Leave the column out of frame.columns, or the series out of the data."
+            f"column {config.channels[channel]!r}{_of(ids[series])} holds no value at all. "
+            "Leave the column out of frame.columns, or the series out of the data."
         )
+
+
+def _of(series: str) -> str:
+    """Which series is meant, where the frame names them."""
+    return "" if series == SINGLE_SERIES else f" of series {series!r}"
 
 
 def _raise_gap(
@@ -280,7 +285,7 @@ def _raise_gap(
     row, channel = (int(i) for i in np.unravel_index(int(gap.argmax()), gap.shape))
     series = ids[int(np.searchsorted(bounds, row, side="right")) - 1]
     raise FrameError(
-        f"{config.channels[channel]!r} of series {series!r} is missing for {gap[row, channel]} "
+        f"{config.channels[channel]!r}{_of(series)} is missing for {gap[row, channel]} "
         f"steps up to {times[row]}; max_gap={config.max_gap} allows no more. "
         "Raise frame.max_gap, or supply the missing rows."
     )

@@ -14,10 +14,10 @@ import torch
 from torch import Tensor
 
 from informer.config import FrameConfig
-from informer.data.calendar import calendar_features
+from informer.data.calendar import calendar_features, future_times
 from informer.data.windows import window_origins
 
-__all__ = ["Panel", "clock_features"]
+__all__ = ["Panel"]
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,32 @@ class Panel:
 
     def marks(self, config: FrameConfig, embed: str) -> npt.NDArray[np.float32]:
         """(T, M) calendar features, read off the clock of `config.time_zone`."""
-        return clock_features(self.grid, config, embed)[self.steps]
+        times = self.grid
+        if config.time_zone is not None:
+            times = times.tz_localize("UTC").tz_convert(config.time_zone).tz_localize(None)
+        return calendar_features(times, config.freq, embed)[self.steps]
+
+    def series_of(self, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+        """The number of the series that each of `rows` belongs to, in the same shape."""
+        series: npt.NDArray[np.int64] = np.searchsorted(self.bounds, rows, side="right") - 1
+        return series
+
+    def extended(self, n_steps: int, freq: str) -> Panel:
+        """The same series with `n_steps` more rows each, which only stand for times to come.
+
+        Their values repeat the last ones and count as not observed.
+        """
+        n_series = len(self.ids)
+        last = np.repeat(self.bounds[1:] - 1, n_steps)  # (S * n_steps,)
+        ahead = np.tile(np.arange(1, n_steps + 1), n_series)
+        return Panel(
+            ids=self.ids,
+            bounds=self.bounds + n_steps * np.arange(n_series + 1),
+            grid=pd.DatetimeIndex(self.grid.append(future_times(self.grid[-1], freq, n_steps))),
+            steps=np.insert(self.steps, last + 1, self.steps[last] + ahead),
+            values=np.insert(self.values, last + 1, self.values[last], axis=0),
+            observed=np.insert(self.observed, last + 1, False, axis=0),
+        )
 
     def rows_between(self, start: pd.Timestamp | None, stop: pd.Timestamp | None) -> list[slice]:
         """One slice of rows per series that covers start <= time < stop."""
@@ -76,12 +101,3 @@ class Panel:
             for first, rows in zip(self.bounds[:-1], self.rows_between(*between), strict=True)
         ]
         return torch.cat(parts)
-
-
-def clock_features(
-    times: pd.DatetimeIndex, config: FrameConfig, embed: str
-) -> npt.NDArray[np.float32]:
-    """(T, M) calendar features of naive UTC `times` as the clocks of `config.time_zone` show."""
-    if config.time_zone is not None:
-        times = times.tz_localize("UTC").tz_convert(config.time_zone).tz_localize(None)
-    return calendar_features(times, config.freq, embed)

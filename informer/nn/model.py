@@ -113,14 +113,14 @@ class Informer(nn.Module):
         return torch.einsum("blc,lp->bpc", past - last, self.highway) + last
 
     def _start_token(self, x_enc: Tensor) -> Tensor:
-        """The decoder's input (equation 7): (B, label_len + P, dec_in)."""
+        """The decoder's input (equation 7; `padding` is 0 there): (B, label_len + P, dec_in)."""
         config = self.config
         start = x_enc[:, x_enc.shape[1] - config.label_len :, -config.dec_in :]
-        zeros = start.new_zeros(start.shape[0], config.pred_len, start.shape[2])
-        return torch.cat((start, zeros), dim=1)  # (B, label_len + P, dec_in)
+        horizon = start.new_full((len(start), config.pred_len, start.shape[2]), config.padding)
+        return torch.cat((start, horizon), dim=1)  # (B, label_len + P, dec_in)
 
     def _normalise_start(self, x_dec: Tensor, mean: Tensor, std: Tensor) -> Tensor:
-        """Scale the start token as the past is scaled; the horizon stays zero."""
+        """Scale the start token as the past is scaled; the horizon stays as it is."""
         n_start, n_channels = self.config.label_len, self.config.dec_in
         start = (x_dec[:, :n_start] - mean[..., -n_channels:]) / std[..., -n_channels:]
         return torch.cat((start, x_dec[:, n_start:]), dim=1)  # (B, label_len + P, dec_in)

@@ -26,6 +26,7 @@ __all__ = [
     "compiled",
     "for_processes",
     "generator_devices",
+    "has_gpu",
     "make_fabric",
     "seed_generators",
     "starts_processes",
@@ -51,7 +52,8 @@ def make_fabric(config: TrainingConfig) -> Fabric:
 
     accelerator = _accelerator(config)
     joined = _started_by_torchrun() and config.devices != 1
-    n_devices = int(os.environ["LOCAL_WORLD_SIZE"]) if joined else _n_devices(config, accelerator)
+    chosen = int(os.environ["LOCAL_WORLD_SIZE"]) if joined else _devices(config, accelerator)
+    n_devices = chosen if isinstance(chosen, int) else len(chosen)
     n_nodes = int(os.environ["WORLD_SIZE"]) // n_devices if joined else 1
     several = "ddp" if joined else "ddp_spawn"
     bf16 = config.precision == "bf16"
@@ -63,7 +65,7 @@ def make_fabric(config: TrainingConfig) -> Fabric:
         )
     return Fabric(
         accelerator=accelerator,
-        devices=n_devices,
+        devices=chosen,
         num_nodes=n_nodes,
         strategy=several if n_devices * n_nodes > 1 else "auto",
         plugins=[MixedPrecision("bf16-mixed", device=accelerator) if bf16 else Precision()],
@@ -117,8 +119,13 @@ def _started_by_torchrun() -> bool:
     return {"RANK", "LOCAL_RANK", "WORLD_SIZE", "LOCAL_WORLD_SIZE"} <= os.environ.keys()
 
 
+def has_gpu() -> bool:
+    """Whether torch finds a GPU on this machine."""
+    return torch.cuda.is_available()
+
+
 def _accelerator(config: TrainingConfig) -> str:
-    found = torch.cuda.is_available()
+    found = has_gpu()
     if config.accelerator == "cuda" and not found:
         raise ConfigError(
             "accelerator is 'cuda', but torch finds no CUDA device; use auto or cpu, or install a "
@@ -127,13 +134,31 @@ def _accelerator(config: TrainingConfig) -> str:
     return "cuda" if found and config.accelerator != "cpu" else "cpu"
 
 
-def _n_devices(config: TrainingConfig, accelerator: str) -> int:
+def _devices(config: TrainingConfig, accelerator: str) -> int | list[int]:
+    """How many devices, or the numbers of the GPUs."""
     n_found = torch.cuda.device_count() if accelerator == "cuda" else None
     if config.devices == "auto":
         return n_found or 1
+    if isinstance(config.devices, tuple):
+        return _numbered(config.devices, n_found)
     if n_found is not None and config.devices > n_found:
         raise ConfigError(
             f"devices is {config.devices}, but this machine has {n_found} CUDA devices; use at "
             "most that many, or 'auto'."
         )
     return config.devices
+
+
+def _numbered(numbers: tuple[int, ...], n_found: int | None) -> int | list[int]:
+    if n_found is None:
+        logger.warning(
+            "devices=%s are numbers of GPUs, and no GPU is used: training on the CPU.",
+            list(numbers),
+        )
+        return 1
+    if max(numbers) >= n_found:
+        raise ConfigError(
+            f"devices is {list(numbers)}, but this machine has {n_found} CUDA devices, numbered "
+            "from 0; name those that are there."
+        )
+    return list(numbers)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -74,8 +75,20 @@ def prefect_server(tmp_path_factory):
         yield
 
 
+@pytest.fixture(scope="session")
+def empty_store(tmp_path_factory) -> Path:
+    """MLflow's SQLite file before the first run: to copy it is quicker than to make it."""
+    from tasks.track import connect
+
+    made = Home(tmp_path_factory.mktemp("store"))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MLFLOW_TRACKING_URI", made.local_tracking_uri)
+        connect(made)
+    return made.store_dir / "mlflow.db"
+
+
 @pytest.fixture(scope="module")
-def home(tmp_path_factory, prefect_server) -> Home:
+def home(tmp_path_factory, prefect_server, empty_store) -> Home:
     """A folder with `conf/tiny.yaml`, its contract and its rows; the environment points to it."""
     root: Path = tmp_path_factory.mktemp("home")
     (root / "conf" / "contracts").mkdir(parents=True)
@@ -83,6 +96,8 @@ def home(tmp_path_factory, prefect_server) -> Home:
     (root / "conf" / "contracts" / "tiny.yaml").write_text(CONTRACT)
     weather().to_csv(root / "rows.csv", index=False)
     made = Home(root)
+    made.store_dir.mkdir()
+    shutil.copy(empty_store, made.store_dir)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("INFORMER_HOME", str(root))
         patch.setenv("MLFLOW_TRACKING_URI", made.local_tracking_uri)

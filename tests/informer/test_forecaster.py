@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
 
 from informer import Forecaster, ForecasterConfig, FrameConfig, InformerConfig, TrainingConfig
+from informer.calibration import conformal_offsets
 from informer.errors import CheckpointError, ConfigError, FrameError
-from informer.forecaster import _conformal_offsets
 
 N_ROWS = 240
 FRAME = FrameConfig(columns=("load", "heat"), target="load", features="M")
@@ -183,8 +185,25 @@ def test_conformal_offsets_are_order_statistics_of_the_validation_residuals(fitt
         seq_len=1, label_len=0, pred_len=1, n_targets=1,
     )  # fmt: skip
     observed = np.ones((10, 1), bool)
-    offsets = _conformal_offsets(Zero(), windows, observed, (0.1, 0.5, 0.9))
+    offsets = conformal_offsets(Zero(), windows, observed, (0.1, 0.5, 0.9))
     assert offsets.ravel().tolist() == [1.0, 5.0, 9.0]
     observed[9] = False  # the residual 9 is not scored
-    offsets = _conformal_offsets(Zero(), windows, observed, (0.1, 0.5, 0.9))
+    offsets = conformal_offsets(Zero(), windows, observed, (0.1, 0.5, 0.9))
     assert offsets.ravel().tolist() == [1.0, 4.0, 8.0]
+
+
+def test_a_network_trained_elsewhere_is_scaled_and_calibrated_as_if_fitted_here(fitted):
+    served = Forecaster.from_network(fitted.predictor.model, history(), CONFIG)
+    np.testing.assert_array_equal(served.scaler.mean, fitted.scaler.mean)
+    np.testing.assert_array_equal(served.offsets, fitted.offsets)
+    pd.testing.assert_frame_equal(served.predict(history()), fitted.predict(history()))
+
+
+def test_a_network_that_is_not_the_configured_one_is_refused_by_what_differs(fitted):
+    model = fitted.predictor.model
+    other = replace(CONFIG, model=replace(CONFIG.model, d_ff=32, pred_len=8))
+    with pytest.raises(ConfigError, match=r"pred_len is 6, expected 8; d_ff is 16, expected 32"):
+        Forecaster.from_network(model, history(), other)
+    minutes = replace(CONFIG, frame=replace(FRAME, freq="15min"))
+    with pytest.raises(ConfigError, match="n_marks is 4, expected 5"):
+        Forecaster.from_network(model, history(), minutes)

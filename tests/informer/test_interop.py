@@ -112,6 +112,10 @@ def test_a_setting_of_ours_is_no_flag_of_the_reference(name, flags, official):
         load_reference_checkpoint(official, {**flags, name: False})
 
 
+def test_padding_is_part_of_the_network(flags, official):
+    assert load_reference_checkpoint(official, {**flags, "padding": 1}).config.padding == 1
+
+
 def test_layers_that_are_no_counts_are_refused(flags, official):
     with pytest.raises(ConfigError, match="s_layers is '3;2'"):
         load_reference_checkpoint(official, {**flags, "model": "informerstack", "s_layers": "3;2"})

@@ -13,6 +13,7 @@ from tasks.contract import (
     ColumnContract,
     Contract,
     check_columns,
+    of_a_part,
     outliers_as_missing,
     read_contract,
 )
@@ -146,3 +147,18 @@ def test_text_in_a_blanked_column_is_left_for_the_structural_gate() -> None:
     )
     assert counts == {"speed": 0}
     assert cleaned["speed"].tolist() == ["calm", 5.0]
+
+
+def test_rows_that_continue_a_data_set_may_be_few_and_of_some_series_only():
+    contract = Contract(
+        name="x",
+        table={"freq": "h", "min_rows": 100, "max_gap": 2},
+        columns={
+            "station": {"type": "text", "values": ["north", "south"]},
+            "temp": {"type": "number", "min": 0},
+        },
+    )
+    part = of_a_part(contract)
+    assert (part.table.min_rows, part.table.max_gap) == (1, 2)
+    assert part.columns["station"].values is None
+    assert part.columns["temp"] == contract.columns["temp"]

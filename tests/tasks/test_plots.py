@@ -16,6 +16,7 @@ from tasks.plots import (
     forecast_fan,
     learning_curve,
     png_data_uri,
+    rolling_forecast,
 )
 
 HOURS = pd.date_range("2024-01-01", periods=96, freq="h")
@@ -141,3 +142,15 @@ def test_a_data_uri_holds_the_picture() -> None:
     head, _, body = png_data_uri(learning_curve(LOSSES), dpi=50).partition(",")
     assert head == "data:image/png;base64"
     assert imread(io.BytesIO(base64.b64decode(body))).shape[:2] == (170, 320)
+
+
+def test_a_rolling_chart_reads_the_clock_of_the_data() -> None:
+    rolled, inputs = forecasts(1), history(1)[:24]
+    plain = rolling_forecast(rolled, inputs, "Naive")
+    zone = "Europe/Berlin"
+    rolled = rolled.assign(
+        ds=rolled["ds"].dt.tz_localize(zone), cutoff=rolled["cutoff"].dt.tz_localize(zone)
+    )
+    zoned = rolling_forecast(rolled, inputs.assign(ds=inputs["ds"].dt.tz_localize(zone)), "Zoned")
+    drawn = [[list(line.get_xdata()) for line in f.axes[0].get_lines()] for f in (plain, zoned)]
+    assert drawn[0] == drawn[1]

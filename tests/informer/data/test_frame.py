@@ -127,3 +127,17 @@ def test_long_targets_are_named_as_forecasts_are():
     assert set(long_targets(frame, single)["unique_id"]) == {"a", "b"}
     alone = FrameConfig(columns=("y", "x"), target="y", features="M", id_column=None)
     assert set(long_targets(hourly(2, ("a",)), alone)["unique_id"]) == {"y", "x"}
+
+
+def test_a_panel_goes_on_with_rows_that_were_not_observed_series_by_series():
+    frame = hourly(4).drop(index=[7])  # b ends an hour before a
+    panel = regular_panel(frame, CONFIG)
+    longer = panel.extended(2, "h")
+    assert longer.bounds.tolist() == [0, 6, 11]
+    assert longer.values[:, 0].tolist() == [0, 1, 2, 3, 3, 3, 100, 101, 102, 102, 102]
+    assert longer.observed[:, 0].tolist() == [True] * 4 + [False] * 2 + [True] * 3 + [False] * 2
+    assert longer.times[4:6].tolist() == list(
+        pd.date_range("2024-01-01 04:00", periods=2, freq="h")
+    )
+    assert longer.times[9:].tolist() == list(pd.date_range("2024-01-01 03:00", periods=2, freq="h"))
+    assert longer.series_of(np.array([0, 5, 6, 10])).tolist() == [0, 0, 1, 1]

@@ -137,10 +137,11 @@ def test_a_compiled_training_step_is_the_same():
         torch.testing.assert_close(gradients[1][name], expected, atol=1e-6, rtol=1e-3, msg=name)
 
 
-def test_the_decoder_input_is_built_from_the_last_rows_of_the_past():
-    config = replace(SMALL, label_len=5)
+@pytest.mark.parametrize("padding", [0, 1])
+def test_the_decoder_input_is_built_from_the_last_rows_of_the_past(padding):
+    config = replace(SMALL, label_len=5, padding=padding)
     x_enc, mark_enc, _, mark_dec = make_inputs(config)
-    by_hand = torch.cat((x_enc[:, -5:], torch.zeros(2, 6, 3)), dim=1)
+    by_hand = torch.cat((x_enc[:, -5:], torch.full((2, 6, 3), float(padding))), dim=1)
     built = predict(config, (x_enc, mark_enc, None, mark_dec))
     torch.testing.assert_close(built, predict(config, (x_enc, mark_enc, by_hand, mark_dec)))
 

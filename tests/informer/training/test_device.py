@@ -46,6 +46,36 @@ def test_more_gpus_than_there_are_is_refused(monkeypatch):
         make_fabric(TrainingConfig(devices=3))
 
 
+def test_numbered_gpus_are_those_that_fabric_gets(monkeypatch):
+    monkeypatch.setattr("torch.cuda.is_available", lambda: True)
+    monkeypatch.setattr("torch.cuda.device_count", lambda: 4)
+    asked = {}
+    monkeypatch.setattr("lightning_fabric.Fabric", lambda **options: asked.update(options))
+    make_fabric(TrainingConfig(devices=(3, 1)))
+    assert (asked["devices"], asked["strategy"]) == ([3, 1], "ddp_spawn")
+    make_fabric(TrainingConfig(devices=(2,)))
+    assert (asked["devices"], asked["strategy"]) == ([2], "auto")
+
+
+def test_a_gpu_of_a_number_that_is_not_there_is_refused(monkeypatch):
+    monkeypatch.setattr("torch.cuda.is_available", lambda: True)
+    monkeypatch.setattr("torch.cuda.device_count", lambda: 2)
+    with pytest.raises(ConfigError, match=r"devices is \[0, 2\], but this machine has 2 CUDA"):
+        make_fabric(TrainingConfig(devices=(0, 2)))
+
+
+def test_numbers_of_gpus_mean_nothing_to_a_cpu_and_it_says_so(caplog):
+    fabric = make_fabric(TrainingConfig(accelerator="cpu", devices=(1, 2)))
+    assert fabric.world_size == 1
+    assert "no GPU is used" in caplog.text
+
+
+@pytest.mark.parametrize("devices", [(), (-1,), (0, 0), 0, "some"])
+def test_devices_that_cannot_be_are_refused(devices):
+    with pytest.raises(ConfigError, match="devices is"):
+        TrainingConfig(devices=devices)
+
+
 @pytest.mark.parametrize(("capability", "n_warnings"), [("AVX2", 1), ("AVX512", 0)])
 def test_bf16_on_a_cpu_that_is_slow_at_it_is_logged(monkeypatch, caplog, capability, n_warnings):
     monkeypatch.setattr("torch.backends.cpu.get_cpu_capability", lambda: capability)

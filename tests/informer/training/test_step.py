@@ -65,9 +65,11 @@ def test_twelve_steps_follow_the_reference(shared_golden, etth1_path, trace, bac
     np.testing.assert_allclose([float(s.loss) for s in steps], golden["losses"], rtol=1e-4)
     norms = [float(s.grad_norm) for s in steps]
     np.testing.assert_allclose(norms, golden["grad_norms"], rtol=1e-3)
-    for name, value in model.state_dict().items():
-        if f"final/{name}" in golden:
-            np.testing.assert_allclose(value, golden[f"final/{name}"], atol=2e-3, err_msg=name)
+    weights = model.state_dict()
+    final = [name.removeprefix("final/") for name in golden if name.startswith("final/")]
+    assert {name for name, _ in model.named_parameters()} <= set(final)
+    for name in final:
+        np.testing.assert_allclose(weights[name], golden[f"final/{name}"], atol=2e-3, err_msg=name)
 
 
 @pytest.fixture

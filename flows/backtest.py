@@ -1,0 +1,73 @@
+"""How good the champion is: on the test rows, and rolling over rows that came since."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from prefect import flow
+from prefect.runtime import flow_run
+
+from tasks.backtest import (
+    Backtested,
+    RolledOver,
+    RollOptions,
+    backtest_dir,
+    roll_champion,
+    score_champion,
+)
+from tasks.config import RunConfig
+from tasks.home import check_writable, find_home
+from tasks.prepare import prepare
+from tasks.registry import require_champion
+from tasks.sources import load
+from tasks.track import tracked_run, validation_logged
+from tasks.validate import validate
+
+__all__ = ["BacktestRun", "backtest"]
+
+
+@dataclass(frozen=True)
+class BacktestRun:
+    """What one run of `backtest` did.
+
+    Attributes:
+        run_id: the MLflow run.
+        scored: the errors on the test rows.
+        rolled: the rolling forecast; None where none was asked for.
+        folder: where the tables and charts are.
+    """
+
+    run_id: str
+    scored: Backtested
+    rolled: RolledOver | None
+    folder: Path
+
+
+def _name() -> str:
+    return f"backtest {flow_run.parameters['config'].name}"
+
+
+@flow(name="backtest", flow_run_name=_name)
+def backtest(
+    config: RunConfig, roll_over: RollOptions | None = None, output: Path | None = None
+) -> BacktestRun:
+    """Load, validate, prepare, score the champion, and roll it over what came since."""
+    home = find_home()
+    require_champion(config, home)
+    raw = load(config.data.source, config.frame, home)
+    came = None if roll_over is None else load(roll_over.source, config.frame, home)
+    contract, rolled = home.conf_dir / config.data.contract, None
+    with tracked_run(config, home, flow_run.name) as run_id:
+        folder = backtest_dir(config, run_id, output, home)
+        check_writable(folder)
+        docs_dir = home.run_dir(run_id) / "validation"
+        with validation_logged(run_id, docs_dir, home):
+            validate(raw.path, contract, config.frame, docs_dir)
+            if came is not None:
+                validate(came.path, contract, config.frame, docs_dir / "rolling", is_part=True)
+        prepared = prepare(raw, config, home)
+        scored = score_champion(prepared, config, run_id, folder, home)
+        if roll_over is not None and came is not None:
+            rolled = roll_champion(prepared, came, roll_over, config, run_id, folder, home)
+    return BacktestRun(run_id, scored, rolled, folder)

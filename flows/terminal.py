@@ -1,0 +1,43 @@
+"""What a person sees of a run in the terminal, and what is kept away from it."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+from collections.abc import Mapping
+
+from rich.table import Table
+
+__all__ = ["add_errors", "error_table", "quiet"]
+
+
+class _WithoutTraceback(logging.Filter):
+    """Keeps tracebacks off the terminal: a failure is told in one line, Prefect keeps the rest."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Drop a record that carries an exception."""
+        return not record.exc_info
+
+
+def quiet(args: argparse.Namespace) -> None:
+    """Leave the terminal to what a person asked for; --debug shows all."""
+    if args.debug:
+        return
+    for logger in (logging.getLogger("prefect"), logging.getLogger()):
+        for handler in logger.handlers:
+            handler.addFilter(_WithoutTraceback())
+    logging.getLogger("mlflow").setLevel(logging.WARNING)
+
+
+def error_table(title: str, models: Mapping[str, Mapping[str, float]]) -> Table:
+    """Models and their errors, the best first."""
+    table = Table("model", "MSE", "MAE", "MASE", "coverage of 80 %", title=title)
+    for name, errors in sorted(models.items(), key=lambda item: item[1]["mse"]):
+        add_errors(table, name, errors)
+    return table
+
+
+def add_errors(table: Table, name: str, errors: Mapping[str, float]) -> None:
+    """One more row of an `error_table`."""
+    numbers = (f"{errors[k]:.4f}" for k in ("mse", "mae", "mase"))
+    table.add_row(name, *numbers, f"{100 * errors['coverage']:.1f} %")
