@@ -28,8 +28,6 @@ __all__ = ["call_drop", "call_measure", "load_kernel"]
 
 _LOGGER = logging.getLogger(__name__)
 
-_AHEAD = 4
-
 # Tried in order; a compiler without OpenMP still builds a function that runs on one thread.
 _FLAGS = (
     ("-O3", "-march=native", "-fopenmp", "-fPIC", "-shared"),
@@ -74,8 +72,7 @@ def call_measure(
     S, K = keys.shape[1], sampled_keys.shape[1]
     if not 0 <= int(sampled_keys.min()) <= int(sampled_keys.max()) < S:
         raise IndexError(f"sampled_keys must lie in [0, {S}), the positions of the keys")
-    index = torch.zeros(L * K + _AHEAD, dtype=torch.int32)
-    index[: L * K] = sampled_keys.flatten()
+    index = sampled_keys.to(torch.int32).contiguous()
     sparsity = torch.empty(B, H, L)
     failed = kernel.measure_sparsity(
         ctypes.byref(

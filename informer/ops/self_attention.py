@@ -24,7 +24,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from informer.ops.prob_sparse import attend_kept, attention_map, choose_queries, spread
+from informer.ops.context import attend_and_spread, attention_map
+from informer.ops.prob_sparse import choose_queries
 
 __all__ = ["Projections", "prob_sparse_self_attention"]
 
@@ -72,8 +73,9 @@ def prob_sparse_self_attention(
         values = to_value(x).view(B, L, n_heads, -1)  # (B, L, H, E)
         top = choose_queries(queries, keys, sampled_keys, n_top)  # (B, H, U)
         q_top = _project_kept(x, to_query, top)[1].transpose(0, 1).to(keys.dtype)  # (B, H, U, E)
-        kept, weights = attend_kept(q_top, keys, values, top, causal, need_weights)
-        context = spread(values, kept, top, L, causal)  # (B, L, H, E)
+        context, weights = attend_and_spread(
+            q_top, keys, values, top, L, causal=causal, need_weights=need_weights
+        )  # (B, L, H, E)
         if mix:
             context = context.transpose(1, 2)  # (B, H, L, E)
         y = to_output(context.reshape(B, L, D)[:, L - n_last :])  # (B, n_last, D)
