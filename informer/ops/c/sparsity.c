@@ -1,32 +1,24 @@
-"""The C source of the functions that `kernel` builds: plain C, without any header of torch.
+/* The sparsity measurement of ProbSparse attention, see informer/ops/sparsity.py.
 
-B batch   L query length   S key length   H heads   E width per head   K keys sampled
-"""
-
-__all__ = ["SOURCE"]
-
-# A query reads K of S keys, chosen at random: as tensor operations that is a copy of L x K x E
-# numbers, each read once. The functions read them where they lie, except that rows of one head are
-# packed side by side as float32: rows 2 KiB apart fall into few sets of the cache. All heads share
-# the sampled keys, so the order of reading is made once: block of keys by block, each of which fits
-# a cache, and in groups of four, so that no branch depends on how many a query has in a block.
-_SPARSITY = r"""
-#include <math.h>
-#include <stdint.h>
-#include <stdlib.h>
-#include <string.h>
+   A query reads K of S keys, chosen at random: as tensor operations that is a copy of L x K x E
+   numbers, each read once. The functions read them where they lie, except that rows of one head
+   are packed side by side as float32: rows 2 KiB apart fall into few sets of the cache. All heads
+   share the sampled keys, so the order of reading is made once: block of keys by block, each of
+   which fits a cache, and in groups of four, so that no branch depends on how many keys a query
+   has in a block. */
+#include "shared.h"
 
 #define LOG_BLOCK_BYTES 20
 #define AHEAD 2 /* groups whose keys are on their way into the first cache */
 
 typedef struct {
-  const char *q, *k;
+  const void *q, *k;
   int64_t q_b, q_l, q_h, k_b, k_s, k_h; /* strides in elements */
   const int32_t *index;                 /* (L, K) */
   float *out;                           /* (B, H, L) */
   int64_t B, L, S, H, E, K;
   float scale;
-  int32_t is_bf16, n_threads;
+  int64_t is_bf16, n_threads;
 } problem;
 
 typedef struct {
@@ -41,25 +33,13 @@ typedef struct {
   float *top, *sum;  /* (last - first) */
 } share;
 
-static void widen(const char *x, int64_t start, int64_t n, int is_bf16, float *y) {
+static void widen(const void *x, int64_t start, int64_t n, int is_bf16, float *y) {
   if (!is_bf16) {
     memcpy(y, (const float *)x + start, n * sizeof(float));
     return;
   }
   const uint16_t *half = (const uint16_t *)x + start;
-  for (int64_t i = 0; i < n; ++i) {
-    uint32_t bits = (uint32_t)half[i] << 16;
-    memcpy(y + i, &bits, sizeof bits);
-  }
-}
-
-static inline int thread_number(void) {
-#ifdef _OPENMP
-  extern int omp_get_thread_num(void);
-  return omp_get_thread_num();
-#else
-  return 0;
-#endif
+  for (int64_t i = 0; i < n; ++i) y[i] = read_bf16(half[i]);
 }
 
 static inline float larger(float a, float b) { return a > b ? a : b; }
@@ -144,7 +124,13 @@ static int prepare(const problem *p, share *mine) {
   return mine->groups != NULL;
 }
 
-int measure_sparsity(const problem *p) {
+int measure_sparsity(const void *q, const void *k, int64_t q_b, int64_t q_l, int64_t q_h,
+                     int64_t k_b, int64_t k_s, int64_t k_h, const int32_t *index, float *out,
+                     int64_t B, int64_t L, int64_t S, int64_t H, int64_t E, int64_t K, float scale,
+                     int64_t is_bf16, int64_t n_threads) {
+  const problem all = {q, k, q_b, q_l, q_h, k_b, k_s, k_h, index, out,
+                       B, L, S, H, E, K, scale, is_bf16, n_threads};
+  const problem *p = &all;
   const int64_t size = p->S * p->E;
   /* Heads that fit a cache go to a thread each; longer ones are shared, each thread its queries. */
   const int shared = size * (int64_t)sizeof(float) > 1 << LOG_BLOCK_BYTES;
@@ -152,7 +138,7 @@ int measure_sparsity(const problem *p) {
   int failed = buffer == NULL;
 #pragma omp parallel num_threads(p->n_threads)
   {
-    const int64_t thread = thread_number(), n = shared ? p->n_threads : 1, i = shared ? thread : 0;
+    const int64_t thread = omp_get_thread_num(), n = shared ? p->n_threads : 1, i = shared ? thread : 0;
     share mine = {p->L * i / n, p->L * (i + 1) / n};
     float *keys = buffer + (shared ? 0 : thread * size);
     if (!prepare(p, &mine)) {
@@ -184,67 +170,3 @@ int measure_sparsity(const problem *p) {
   free(buffer);
   return failed;
 }
-"""
-
-# Which numbers are dropped is a function of a seed and the position, so that nothing needs to be
-# stored for the way back: a multiplication spreads the position, three rounds of a hash mix it.
-_DROPOUT = r"""
-typedef struct {
-  const char *x, *residual; /* residual may be null */
-  char *out;
-  int64_t n, start;
-  uint32_t multiplier, offset, threshold;
-  float scale;
-  int32_t is_bf16, n_threads;
-} dropping;
-
-static inline float keep(const dropping *p, int64_t i) {
-  uint32_t h = (uint32_t)(p->start + i) * p->multiplier + p->offset;
-  h = (h ^ (h >> 16)) * 0x7feb352du;
-  h = (h ^ (h >> 15)) * 0x846ca68bu;
-  h ^= h >> 16;
-  return h >= p->threshold ? p->scale : 0.0f;
-}
-
-static inline float read_bf16(uint16_t x) {
-  uint32_t bits = (uint32_t)x << 16;
-  float y;
-  memcpy(&y, &bits, sizeof y);
-  return y;
-}
-
-static inline uint16_t round_bf16(float x) { /* to the nearest, ties to even; no special NaN */
-  uint32_t bits;
-  memcpy(&bits, &x, sizeof bits);
-  return (uint16_t)((bits + 0x7fff + ((bits >> 16) & 1)) >> 16);
-}
-
-void drop(const dropping *q) {
-  const dropping p = *q; /* a copy that no write below can change, so that loops vectorize */
-  const int many = p.n > (1 << 15);
-  if (p.is_bf16) {
-    const uint16_t *x = (const uint16_t *)p.x, *r = (const uint16_t *)p.residual;
-    uint16_t *out = (uint16_t *)p.out;
-    if (r) {
-#pragma omp parallel for simd schedule(static) num_threads(p.n_threads) if (many)
-      for (int64_t i = 0; i < p.n; ++i)
-        out[i] = round_bf16(read_bf16(r[i]) + read_bf16(x[i]) * keep(&p, i));
-    } else {
-#pragma omp parallel for simd schedule(static) num_threads(p.n_threads) if (many)
-      for (int64_t i = 0; i < p.n; ++i) out[i] = round_bf16(read_bf16(x[i]) * keep(&p, i));
-    }
-  } else {
-    const float *x = (const float *)p.x, *r = (const float *)p.residual;
-    float *out = (float *)p.out;
-    if (r) {
-#pragma omp parallel for simd schedule(static) num_threads(p.n_threads) if (many)
-      for (int64_t i = 0; i < p.n; ++i) out[i] = r[i] + x[i] * keep(&p, i);
-    } else {
-#pragma omp parallel for simd schedule(static) num_threads(p.n_threads) if (many)
-      for (int64_t i = 0; i < p.n; ++i) out[i] = x[i] * keep(&p, i);
-    }
-  }
-}
-"""
-
-SOURCE = _SPARSITY + _DROPOUT
