@@ -16,7 +16,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-__all__ = ["attend_and_spread", "attention_map", "context_rows"]
+from informer.ops.kernel import call, suits_kernel
+
+__all__ = ["attend_and_spread", "attend_kept", "attention_map", "context_rows"]
 
 _LONG = 512  # S from which on torch's fused attention, a key at a time, is the slower one
 _CHUNK_WEIGHTS = 2**19  # weights of a chunk of heads: 2 MiB, so that they stay in a cache
@@ -51,7 +53,7 @@ def attend_and_spread(
             q_top, keys, values, top, n_queries, causal
         )
         return context, None
-    kept, weights = _attend_kept(q_top, keys, values, top, causal, need_weights)
+    kept, weights = attend_kept(q_top, keys, values, top, causal=causal, need_weights=need_weights)
     spread: Tensor = _Spread.apply(values, kept, top, n_queries, causal)  # type: ignore[no-untyped-call]
     return spread, weights
 
@@ -70,15 +72,19 @@ def context_rows(top: Tensor, width: int) -> Tensor:
     return rows.view(B, H * U, 1).expand(B, H * U, width)
 
 
-def _attend_kept(
+def attend_kept(
     q_top: Tensor,
     keys: Tensor,
     values: Tensor,
     top: Tensor,
+    *,
     causal: bool,
     need_weights: bool,
 ) -> tuple[Tensor, Tensor | None]:
-    """What the kept queries see (B, H, U, E), and their weights (B, H, U, S) or None."""
+    """What the kept queries see (B, H, U, E), and their weights (B, H, U, S) or None.
+
+    Arguments are as those of `attend_and_spread`.
+    """
     k, v = keys.transpose(1, 2), values.transpose(1, 2)  # (B, H, S, E)
     hidden = _later_keys(top, k.shape[2]) if causal else None
     if not need_weights:
@@ -101,14 +107,25 @@ def _wide(x: Tensor) -> torch.dtype:
     return torch.float64 if x.dtype == torch.float64 else torch.float32
 
 
+def _running_sum(x: Tensor, *, backwards: bool) -> Tensor:
+    """Sums (B, L, H, E) over all rows of `x` up to each, or from each on."""
+    if suits_kernel(x):
+        x = x.contiguous()
+        total = torch.empty_like(x)
+        call("running_sum", x, total, *x.shape[:2], x.shape[2] * x.shape[3], int(backwards))
+        return total
+    turned = x.flip(1) if backwards else x
+    total = turned.cumsum(dim=1, dtype=_wide(x)).to(x.dtype)
+    return total.flip(1) if backwards else total
+
+
 def _write_context(
     values: Tensor, kept: Tensor, top: Tensor, n_queries: int, causal: bool
 ) -> Tensor:
     """(B, L, H, E) from `values` (B, S, H, E) and `kept` (B, H, U, E), without a graph."""
     B, _, H, E = values.shape
-    wide = _wide(values)
     if causal:
-        context = values.cumsum(dim=1, dtype=wide).to(values.dtype)
+        context = _running_sum(values, backwards=False)
     else:
         context = values.new_empty(B, n_queries, H, E)
         context.copy_(values.mean(dim=1, keepdim=True))
@@ -124,14 +141,13 @@ def _split_gradient(grad: Tensor, top: Tensor, n_keys: int, causal: bool) -> tup
         The gradients of `values`, (B, S, H, E) and perhaps expanded, and of `kept`, (B, H, U, E).
     """
     B, L, H, E = grad.shape
-    wide = _wide(grad)
     batch = torch.arange(B, device=grad.device)[:, None, None]
     head = torch.arange(H, device=grad.device)[:, None]
     grad_kept = grad[batch, top, head]  # (B, H, U, E)
     if causal:
         lazy = grad.reshape(B, L * H, E).scatter(1, context_rows(top, E), 0.0).view(B, L, H, E)
-        after = lazy.flip(1).cumsum(dim=1, dtype=wide).to(grad.dtype)
-        return after.flip(1), grad_kept
+        return _running_sum(lazy, backwards=True), grad_kept
+    wide = _wide(grad)
     of_kept = grad_kept.sum(dim=2, dtype=wide)  # (B, H, E)
     mean = (grad.sum(dim=1, dtype=wide) - of_kept) / n_keys  # (B, H, E)
     return mean.to(grad.dtype).unsqueeze(1).expand(B, n_keys, H, E), grad_kept
@@ -141,7 +157,9 @@ class _Spread(torch.autograd.Function):
     """`_write_context`; as separate tensor operations it reads and writes the context four times."""
 
     @staticmethod
-    def forward(ctx: Any, values: Tensor, kept: Tensor, top: Tensor, L: int, causal: bool) -> Tensor:  # noqa: ANN401
+    def forward(
+        ctx: Any, values: Tensor, kept: Tensor, top: Tensor, L: int, causal: bool
+    ) -> Tensor:  # noqa: ANN401
         ctx.save_for_backward(top)
         ctx.n_keys, ctx.causal = values.shape[1], causal
         return _write_context(values, kept, top, L, causal)

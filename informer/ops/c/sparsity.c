@@ -138,8 +138,9 @@ int measure_sparsity(const void *q, const void *k, int64_t q_b, int64_t q_l, int
   int failed = buffer == NULL;
 #pragma omp parallel num_threads(p->n_threads)
   {
-    const int64_t thread = omp_get_thread_num(), n = shared ? p->n_threads : 1, i = shared ? thread : 0;
-    share mine = {p->L * i / n, p->L * (i + 1) / n};
+    const int64_t thread = omp_get_thread_num(), n = shared ? omp_get_num_threads() : 1;
+    const int64_t i = shared ? thread : 0;
+    share mine = {.first = p->L * i / n, .last = p->L * (i + 1) / n};
     float *keys = buffer + (shared ? 0 : thread * size);
     if (!prepare(p, &mine)) {
 #pragma omp atomic write
