@@ -154,7 +154,7 @@ def _split_gradient(grad: Tensor, top: Tensor, n_keys: int, causal: bool) -> tup
 
 
 class _Spread(torch.autograd.Function):
-    """`_write_context`; as separate tensor operations it reads and writes the context four times."""
+    """`_write_context`; as separate operations it reads and writes the context four times."""
 
     @staticmethod
     def forward(
@@ -162,7 +162,7 @@ class _Spread(torch.autograd.Function):
     ) -> Tensor:  # noqa: ANN401
         ctx.save_for_backward(top)
         ctx.n_keys, ctx.causal = values.shape[1], causal
-        return _write_context(values, kept, top, L, causal)
+        return _write_context(values, kept, top, n_queries, causal)
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:  # noqa: ANN401
