@@ -158,8 +158,13 @@ class _Spread(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        ctx: Any, values: Tensor, kept: Tensor, top: Tensor, L: int, causal: bool
-    ) -> Tensor:  # noqa: ANN401
+        ctx: Any,  # noqa: ANN401
+        values: Tensor,
+        kept: Tensor,
+        top: Tensor,
+        n_queries: int,
+        causal: bool,
+    ) -> Tensor:
         ctx.save_for_backward(top)
         ctx.n_keys, ctx.causal = values.shape[1], causal
         return _write_context(values, kept, top, n_queries, causal)
