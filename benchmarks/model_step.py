@@ -60,8 +60,8 @@ def our_step(config: InformerConfig, n_batch: int, precision: str) -> Callable[[
     return step
 
 
-def neuralforecast_step(config: InformerConfig, n_batch: int) -> Callable[[], None]:
-    """A training step of neuralforecast's network at the same sizes, on random windows."""
+def neuralforecast_model(config: InformerConfig) -> nn.Module:
+    """The network of neuralforecast at the same sizes."""
     module: Any = importlib.import_module("neuralforecast.models.informer")
     torch.manual_seed(0)
     model: nn.Module = module.Informer(
@@ -72,7 +72,13 @@ def neuralforecast_step(config: InformerConfig, n_batch: int) -> Callable[[], No
         conv_hidden_size=config.d_ff,
         factor=config.factor,
         dropout=config.dropout,
-    ).train()
+    )
+    return model
+
+
+def neuralforecast_step(config: InformerConfig, n_batch: int) -> Callable[[], None]:
+    """A training step of neuralforecast's network at the same sizes, on random windows."""
+    model = neuralforecast_model(config).train()
     optimizer = torch.optim.Adam(model.parameters(), lr=1e-4)
     window = {"insample_y": torch.randn(n_batch, config.seq_len, 1), "futr_exog": None}
     target = torch.randn(n_batch, config.pred_len, 1)

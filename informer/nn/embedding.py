@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from informer.config import InformerConfig
 from informer.ops.dropout import Dropout
@@ -174,6 +175,25 @@ class DataEmbedding(nn.Module):
 
     def forward(self, x: Tensor, x_mark: Tensor) -> Tensor:
         """Embed `x` (B, L, C) with its calendar features `x_mark` (B, L, M): (B, L, D)."""
+        if self.dropout.is_fast:
+            return self._embed_at_once(x, x_mark)
         embedded: Tensor = self.value_embedding(x) + self.position_embedding(x)
         embedded = self.dropout(embedded + self.temporal_embedding(x_mark))
+        return embedded
+
+    def _embed_at_once(self, x: Tensor, x_mark: Tensor) -> Tensor:
+        """The same by one matrix product, of values and calendar side by side."""
+        conv, temporal = self.value_embedding.tokenConv, self.temporal_embedding
+        assert conv.bias is not None
+        columns = [x.roll(1, dims=1), x, x.roll(-1, dims=1)]
+        weights = [conv.weight.transpose(1, 2).flatten(1)]  # (D, 3 * C)
+        rest = self.position_embedding(x) + conv.bias  # (1, L, D)
+        if isinstance(temporal, TimeFeatureEmbedding):
+            columns.append(x_mark.to(x.dtype))
+            weights.append(temporal.embed.weight)  # (D, M)
+            rest = rest + temporal.embed.bias
+        else:
+            rest = rest + temporal(x_mark)  # (B, L, D)
+        projected = F.linear(torch.cat(columns, dim=-1), torch.cat(weights, dim=1))  # (B, L, D)
+        embedded: Tensor = self.dropout(projected + rest)
         return embedded

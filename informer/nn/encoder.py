@@ -9,11 +9,12 @@ from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from informer.config import InformerConfig
 from informer.nn.attention import AttentionLayer, Backend, FullAttention, ProbAttention
 from informer.nn.feed_forward import apply_feed_forward
+from informer.ops.add_norm import add_norm
+from informer.ops.distil import distil
 from informer.ops.dropout import Dropout
 
 __all__ = ["ConvLayer", "Encoder", "EncoderLayer", "EncoderStack"]
@@ -41,22 +42,10 @@ class ConvLayer(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """(B, L, D) to (B, ceil(L / 2), D)."""
         if self.backend == "fast":
-            return self._forward_in_place(x)
+            return distil(x, self.downConv, self.norm)
         x = self.activation(self.norm(self.downConv(x.transpose(1, 2))))  # (B, D, L)
         halved: Tensor = self.maxPool(x)  # (B, D, ceil(L / 2))
         return halved.transpose(1, 2)  # (B, ceil(L / 2), D)
-
-    def _forward_in_place(self, x: Tensor) -> Tensor:
-        B, L, D = x.shape
-        neighbours = torch.cat((x.roll(1, dims=1), x, x.roll(-1, dims=1)), dim=-1)  # (B, L, 3 * D)
-        weight = self.downConv.weight.transpose(1, 2).reshape(D, 3 * D)
-        x = F.linear(neighbours, weight, self.downConv.bias)  # (B, L, D)
-        x = self.norm(x.view(B * L, D)).view(B, L, D)
-        # As an image of width 1 whose channels come last, the rows need no turning.
-        image = x.transpose(1, 2).unsqueeze(-1)  # (B, D, L, 1)
-        image = F.max_pool2d(image, kernel_size=(3, 1), stride=(2, 1), padding=(1, 0))
-        halved: Tensor = self.activation(image)  # (B, D, ceil(L / 2), 1)
-        return halved.squeeze(-1).transpose(1, 2)  # (B, ceil(L / 2), D)
 
 
 class EncoderLayer(nn.Module):
@@ -97,11 +86,11 @@ class EncoderLayer(nn.Module):
     ) -> tuple[Tensor, Tensor | None]:
         """(B, L, D) to (B, L, D), and the attention map (B, H, L, L) or None."""
         attended, weights = self.attention(x, x, x, generator)
-        x = self.norm1(self.dropout.add(x, attended))
+        x = add_norm(x, attended, self.dropout, self.norm1)
         y = apply_feed_forward(
             x, self.conv1, self.conv2, self.dropout, self.activation, self.backend
         )  # (B, L, D)
-        return self.norm2(self.dropout.add(x, y)), weights
+        return add_norm(x, y, self.dropout, self.norm2), weights
 
 
 class Encoder(nn.Module):

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from informer.ops.kernel import call_drop, load_kernel
+from informer.ops.kernel import call, load_kernel
 
 __all__ = ["Dropout", "Mask", "can_drop", "drop"]
 
@@ -35,6 +35,14 @@ class Mask:
         """A new mask, from torch's global CPU generator."""
         return cls(p, int(torch.randint(2**62, ())))
 
+    @property
+    def in_c(self) -> tuple[int, int, int, float]:
+        """Multiplier, offset, threshold and scale of the C functions."""
+        # An odd multiplier walks through all numbers of 32 bits before it meets one again.
+        spread = (self.seed & 0xFFFFFFFF) | 1
+        threshold = min(round(self.p * 2**32), 2**32 - 1)
+        return spread, self.seed >> 32, threshold, 1 / (1 - self.p)
+
     def from_position(self, start: int) -> Mask:
         """The same mask for a part that begins at `start`."""
         return replace(self, start=start)
@@ -53,16 +61,12 @@ def drop(x: Tensor, mask: Mask, residual: Tensor | None = None) -> Tensor:
     Returns:
         A new tensor.
     """
-    kernel = load_kernel()
-    assert kernel is not None
     x = x.contiguous()
     residual = None if residual is None else residual.contiguous()
-    # An odd multiplier walks through all numbers of 32 bits before it meets one again.
-    spread = (mask.seed & 0xFFFFFFFF) | 1
-    threshold = min(round(mask.p * 2**32), 2**32 - 1)
-    offset = mask.seed >> 32
-    scale = 1 / (1 - mask.p)
-    return call_drop(kernel, x, residual, mask.start, spread, offset, threshold, scale=scale)
+    out = torch.empty_like(x)
+    is_bf16 = int(x.dtype == torch.bfloat16)
+    call("drop", x, residual, out, x.numel(), mask.start, *mask.in_c, is_bf16)
+    return out
 
 
 def can_drop(x: Tensor, residual: Tensor | None = None) -> bool:

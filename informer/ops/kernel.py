@@ -1,9 +1,7 @@
 """The C functions of the fast backend, built once per machine by its own compiler.
 
-    B batch   L query length   S key length   H heads   E width per head   K keys sampled
-
-Building them takes half a second, for all shapes and both precisions, and the result is kept in
-the user's cache folder.
+Their sources lie in the folder `c`. Building them takes half a second, for all shapes and
+precisions, and the result is kept in the user's cache folder.
 """
 
 from __future__ import annotations
@@ -22,128 +20,55 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from informer.ops.source import SOURCE
-
-__all__ = ["call_drop", "call_measure", "load_kernel"]
+__all__ = ["call", "load_kernel", "suits_kernel"]
 
 _LOGGER = logging.getLogger(__name__)
 
-_AHEAD = 4
+_SOURCES = Path(__file__).parent / "c"
 
-# Tried in order; a compiler without OpenMP still builds a function that runs on one thread.
+# Tried in order; a compiler without OpenMP still builds functions that run on one thread.
 _FLAGS = (
     ("-O3", "-march=native", "-fopenmp", "-fPIC", "-shared"),
     ("-O3", "-fopenmp-simd", "-fPIC", "-shared"),
 )
 
 
-class _Problem(ctypes.Structure):
-    """`problem` of the source, field by field."""
-
-    _fields_ = (
-        ("q", ctypes.c_void_p),
-        ("k", ctypes.c_void_p),
-        *((name, ctypes.c_int64) for name in ("q_b", "q_l", "q_h", "k_b", "k_s", "k_h")),
-        ("index", ctypes.c_void_p),
-        ("out", ctypes.c_void_p),
-        *((name, ctypes.c_int64) for name in ("B", "L", "S", "H", "E", "K")),
-        ("scale", ctypes.c_float),
-        ("is_bf16", ctypes.c_int32),
-        ("n_threads", ctypes.c_int32),
-    )
+def suits_kernel(*tensors: Tensor) -> bool:
+    """Whether C functions can work on tensors: in float32 on the CPU, run as they are written."""
+    plain = all(x.device.type == "cpu" and x.dtype == torch.float32 for x in tensors)
+    as_written = not torch.compiler.is_compiling() and not torch.is_autocast_enabled("cpu")
+    return plain and as_written and load_kernel() is not None
 
 
-def call_measure(
-    kernel: ctypes.CDLL, queries: Tensor, keys: Tensor, sampled_keys: Tensor
-) -> Tensor:
-    """Measure each query's sparsity, see `informer.ops.sparsity`.
+def call(name: str, *arguments: Tensor | float | None) -> int:
+    """Call a C function; it gets the number of threads as its last argument.
 
     Args:
-        kernel: From `load_kernel`.
-        queries: (B, L, H, E) float32 or bfloat16 on the CPU, dense in E.
-        keys: (B, S, H, E), the same.
-        sampled_keys: (L, K) positions of keys.
+        name: Of the function; its signature stands in the folder `c`.
+        arguments: A tensor is passed as the address of its first number, None as a null pointer,
+            an int as int64_t, a float as float.
 
     Returns:
-        (B, H, L) float32.
-
-    Raises:
-        IndexError: A position is not in [0, S).
+        What the function returns, if it does.
     """
-    B, L, H, E = queries.shape
-    S, K = keys.shape[1], sampled_keys.shape[1]
-    if not 0 <= int(sampled_keys.min()) <= int(sampled_keys.max()) < S:
-        raise IndexError(f"sampled_keys must lie in [0, {S}), the positions of the keys")
-    index = torch.zeros(L * K + _AHEAD, dtype=torch.int32)
-    index[: L * K] = sampled_keys.flatten()
-    sparsity = torch.empty(B, H, L)
-    failed = kernel.measure_sparsity(
-        ctypes.byref(
-            _Problem(
-                queries.data_ptr(),
-                keys.data_ptr(),
-                *queries.stride()[:3],
-                *keys.stride()[:3],
-                index.data_ptr(),
-                sparsity.data_ptr(),
-                *(B, L, S, H, E, K),
-                1 / S,
-                int(queries.dtype == torch.bfloat16),
-                torch.get_num_threads(),
-            )
-        )
-    )
-    if failed:
-        raise MemoryError(f"no memory for the packed keys of one head, {S} x {E} numbers")
-    return sparsity
+    kernel = load_kernel()
+    assert kernel is not None
+    passed = (*arguments, torch.get_num_threads())
+    returned: int = getattr(kernel, name)(*map(_as_c, passed))
+    return returned
 
 
-class _Dropping(ctypes.Structure):
-    """`dropping` of the source, field by field."""
-
-    _fields_ = (
-        *((name, ctypes.c_void_p) for name in ("x", "residual", "out")),
-        *((name, ctypes.c_int64) for name in ("n", "start")),
-        *((name, ctypes.c_uint32) for name in ("multiplier", "offset", "threshold")),
-        ("scale", ctypes.c_float),
-        ("is_bf16", ctypes.c_int32),
-        ("n_threads", ctypes.c_int32),
-    )
-
-
-def call_drop(
-    kernel: ctypes.CDLL, x: Tensor, residual: Tensor | None, *settings: float, scale: float
-) -> Tensor:
-    """Zero some numbers of `x`, scale the others and add `residual`, see `informer.ops.dropout`.
-
-    Args:
-        kernel: From `load_kernel`.
-        x: Contiguous, float32 or bfloat16 on the CPU.
-        residual: The same, or None.
-        settings: Fields `start` to `threshold` of the source's `dropping`.
-        scale: By which the numbers that stay are multiplied.
-    """
-    out = torch.empty_like(x)
-    kernel.drop(
-        ctypes.byref(
-            _Dropping(
-                x.data_ptr(),
-                None if residual is None else residual.data_ptr(),
-                out.data_ptr(),
-                x.numel(),
-                *settings,
-                scale,
-                int(x.dtype == torch.bfloat16),
-                torch.get_num_threads(),
-            )
-        )
-    )
-    return out
+def _as_c(argument: Tensor | float | None) -> ctypes.c_void_p | ctypes.c_int64 | ctypes.c_float:
+    if isinstance(argument, Tensor):
+        return ctypes.c_void_p(argument.data_ptr())
+    if isinstance(argument, float):
+        return ctypes.c_float(argument)
+    return ctypes.c_void_p(None) if argument is None else ctypes.c_int64(argument)
 
 
 @functools.cache
 def load_kernel() -> ctypes.CDLL | None:
-    """The built functions, or None where there is no C compiler that can build it."""
+    """The built functions, or None where there is no C compiler that can build them."""
     compiler = shutil.which(os.environ.get("CC", "cc")) or shutil.which("gcc")
     if compiler is None:
         return None
@@ -156,16 +81,17 @@ def load_kernel() -> ctypes.CDLL | None:
 
 def _build(compiler: str, flags: tuple[str, ...]) -> Path | None:
     """The shared library's path, from the cache if this machine has built it before."""
-    identity = "\0".join((SOURCE, compiler, *flags, platform.machine(), _processor()))
+    sources = sorted(_SOURCES.glob("*.c"))
+    texts = [path.read_text() for path in (*sources, _SOURCES / "shared.h")]
+    identity = "\0".join((*texts, compiler, *flags, platform.machine(), _processor()))
     name = f"informer-{hashlib.sha256(identity.encode()).hexdigest()[:16]}.so"
     folder = _cache_dir()
     target = folder / name
     if target.exists():
         return target
     with tempfile.TemporaryDirectory(dir=folder) as scratch:
-        source, library = Path(scratch, "informer.c"), Path(scratch, name)
-        source.write_text(SOURCE)
-        command = [compiler, *flags, str(source), "-o", str(library), "-lm"]
+        library = Path(scratch, name)
+        command = [compiler, *flags, *map(str, sources), "-o", str(library), "-lm"]
         try:
             done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
         except (OSError, subprocess.TimeoutExpired) as error:

@@ -24,7 +24,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from informer.ops.prob_sparse import attend_kept, attention_map, choose_queries, spread
+from informer.ops.context import attend_and_spread, attend_kept, attention_map
+from informer.ops.prob_sparse import choose_queries
 
 __all__ = ["Projections", "prob_sparse_self_attention"]
 
@@ -63,7 +64,8 @@ def prob_sparse_self_attention(
     to_query, to_key, to_value, to_output = projections
     queries = _project_for_choice(x, to_query, n_heads)  # (B, L, H, E)
     weights: Tensor | None
-    if not causal and not mix and n_last == L and _is_low_rank(n_top, L, n_heads, D):
+    is_plain = not causal and not mix and n_last == L
+    if is_plain and _is_low_rank(n_top, L, n_heads, D):
         top = choose_queries(queries, _project_for_choice(x, to_key, n_heads), sampled_keys, n_top)
         y, kept_weights = _attend_low_rank(x, projections, top)
         weights = kept_weights if need_weights else None
@@ -71,12 +73,22 @@ def prob_sparse_self_attention(
         keys = to_key(x).view(B, L, n_heads, -1)  # (B, L, H, E)
         values = to_value(x).view(B, L, n_heads, -1)  # (B, L, H, E)
         top = choose_queries(queries, keys, sampled_keys, n_top)  # (B, H, U)
-        q_top = _project_kept(x, to_query, top)[1].transpose(0, 1).to(keys.dtype)  # (B, H, U, E)
-        kept, weights = attend_kept(q_top, keys, values, top, causal, need_weights)
-        context = spread(values, kept, top, L, causal)  # (B, L, H, E)
-        if mix:
-            context = context.transpose(1, 2)  # (B, H, L, E)
-        y = to_output(context.reshape(B, L, D)[:, L - n_last :])  # (B, n_last, D)
+        rows, q_top = _project_kept(x, to_query, top)
+        q_top = q_top.transpose(0, 1).to(keys.dtype)  # (B, H, U, E)
+        if is_plain:
+            kept, weights = attend_kept(
+                q_top, keys, values, top, causal=False, need_weights=need_weights
+            )  # (B, H, U, E)
+            # Scaled after the sum, so that no gradient of all rows is written to be scaled.
+            mean = values.sum(dim=1, keepdim=True) / L  # (B, 1, H, E)
+            y = _answer(kept, mean, to_output, rows, L)
+        else:
+            context, weights = attend_and_spread(
+                q_top, keys, values, top, L, causal=causal, need_weights=need_weights
+            )  # (B, L, H, E)
+            if mix:
+                context = context.transpose(1, 2)  # (B, H, L, E)
+            y = to_output(context.reshape(B, L, D)[:, L - n_last :])  # (B, n_last, D)
     if weights is None:
         return y, None
     return y, attention_map(weights, top, L, L)
@@ -117,6 +129,37 @@ def _project_kept(x: Tensor, projection: nn.Linear, top: Tensor) -> tuple[Tensor
     return rows, q_top.view(H, B, U, -1)
 
 
+def _answer(kept: Tensor, mean: Tensor, to_output: nn.Linear, rows: Tensor, length: int) -> Tensor:
+    """Project the context (fact 3): one row for all, and what each kept query adds to it.
+
+    Args:
+        kept: (B, H, U, E), what the kept queries see.
+        mean: (B, 1, H, E), what all others see.
+        to_output: D to D.
+        rows: (H * B * U,), positions of the kept queries in (B * L, D).
+        length: L.
+
+    Returns:
+        (B, L, D).
+    """
+    B, H, U, E = kept.shape
+    surplus = (kept - mean.transpose(1, 2)).transpose(0, 1).reshape(H, B * U, E)
+    return _add_surplus(surplus, to_output(mean.flatten(2)), to_output, rows, length)
+
+
+def _add_surplus(
+    surplus: Tensor, lazy: Tensor, to_output: nn.Linear, rows: Tensor, length: int
+) -> Tensor:
+    """(B, L, D): `lazy` (B, 1, D), and `surplus` (H, B * U, E) projected and added at `rows`."""
+    B, _, D = lazy.shape
+    H = len(surplus)
+    weight = to_output.weight.view(D, H, -1).permute(1, 2, 0)  # (H, E, D)
+    added = torch.bmm(surplus, weight).view(-1, D).to(lazy.dtype)  # (H * B * U, D)
+    y = lazy.expand(B, length, D).reshape(B * length, D)
+    # With the same index for every column, scatter_add is the parallel one.
+    return y.scatter_add(0, rows[:, None].expand_as(added), added).view(B, length, D)
+
+
 def _attend_low_rank(x: Tensor, projections: Projections, top: Tensor) -> tuple[Tensor, Tensor]:
     """Attend on `x` (B, L, D) itself, with the projections moved to the kept queries.
 
@@ -141,11 +184,8 @@ def _attend_low_rank(x: Tensor, projections: Projections, top: Tensor) -> tuple[
     surplus = torch.bmm(weights.to(x.dtype), x) - mean  # (B, H * U, D)
     surplus = surplus.view(B, H, U, D).transpose(0, 1).reshape(H, B * U, D)
     surplus = torch.bmm(surplus, to_value.weight.view(H, -1, D).transpose(1, 2))  # (H, B * U, E)
-    surplus = torch.bmm(surplus, to_output.weight.view(D, H, -1).permute(1, 2, 0))  # (H, B * U, D)
-
-    lazy = to_output(to_value(mean)).expand(B, L, D)  # (B, L, D)
-    y = lazy.reshape(B * L, D).index_add(0, rows, surplus.view(-1, D).to(lazy.dtype))
-    return y.view(B, L, D), weights.view(B, H, U, L)
+    y = _add_surplus(surplus, to_output(to_value(mean)), to_output, rows, L)
+    return y, weights.view(B, H, U, L)
 
 
 def _batch_first(x: Tensor, n_batch: int) -> Tensor:

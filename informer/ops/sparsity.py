@@ -20,7 +20,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from informer.ops.kernel import call_measure, load_kernel
+from informer.ops.kernel import call, load_kernel
 
 __all__ = ["measure_sparsity"]
 
@@ -62,8 +62,7 @@ def _measure_on_cpu(queries: Tensor, keys: Tensor, sampled_keys: Tensor) -> Tens
     n_scores = B * H * L * keys.shape[1]
     if n_scores <= _FEW_SCORES or queries.dtype == torch.float64:
         return measure_tiled(queries, keys, sampled_keys)
-    kernel = load_kernel()
-    if kernel is None:
+    if load_kernel() is None:
         if n_scores > _MANY_SCORES:
             _warn_once()
         return measure_tiled(queries, keys, sampled_keys)
@@ -71,7 +70,23 @@ def _measure_on_cpu(queries: Tensor, keys: Tensor, sampled_keys: Tensor) -> Tens
         queries, keys = queries.float(), keys.float()
     if queries.stride(-1) != 1 or keys.stride(-1) != 1:
         queries, keys = queries.contiguous(), keys.contiguous()
-    return call_measure(kernel, queries, keys, sampled_keys)
+    return _measure_in_c(queries, keys, sampled_keys)
+
+
+def _measure_in_c(queries: Tensor, keys: Tensor, sampled_keys: Tensor) -> Tensor:
+    B, L, H, E = queries.shape
+    S, K = keys.shape[1], sampled_keys.shape[1]
+    if not 0 <= int(sampled_keys.min()) <= int(sampled_keys.max()) < S:
+        raise IndexError(f"sampled_keys must lie in [0, {S}), the positions of the keys")
+    sparsity = torch.empty(B, H, L)
+    failed = call(
+        "measure_sparsity", queries, keys, *queries.stride()[:3], *keys.stride()[:3],
+        sampled_keys.to(torch.int32).contiguous(), sparsity, *(B, L, S, H, E, K), 1 / S,
+        int(queries.dtype == torch.bfloat16),
+    )  # fmt: skip
+    if failed:
+        raise MemoryError(f"no memory for the packed keys of one head, {S} x {E} numbers")
+    return sparsity
 
 
 # torch.compile takes it as it is, without looking inside.
