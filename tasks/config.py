@@ -131,7 +131,7 @@ class BenchmarkConfig(_Section):
     """Steps ahead, one row of the table each; none: model.pred_len alone."""
     seeds: int = Field(default=3, ge=1)
     """Seeds, counted up from train.seed, over which the Informer's errors are averaged."""
-    from_horizon: dict[int, dict[str, Any]] = Field(default_factory=dict)
+    from_horizon: dict[int, dict[str, Any]] = Field(default={})
     """Dotted fields that differ from a horizon on, until a longer horizon's entry sets them."""
 
     def model_post_init(self, _context: object) -> None:
