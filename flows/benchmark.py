@@ -6,8 +6,9 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
 from flows.answer import finish
 from tasks.bar import Bar
@@ -80,15 +81,16 @@ def _of(published: Sequence[Published], row: Row) -> list[Published]:
 def _table(rows: Sequence[Row], published: Sequence[Published]) -> Table:
     first = rows[0]
     title = f"{first.data}, features {first.features}, {first.horizon} steps ahead"
-    table = Table("model", "MSE", "MAE", "seeds", "windows", "seconds", title=title)
+    names = ("model", "MSE", "MAE", "windows", "seconds")
+    columns = (Column(name, no_wrap=True) for name in names)
+    table = Table(*columns, title=title, box=SIMPLE_HEAD, pad_edge=False)
     lines: list[tuple[float, tuple[str, ...]]] = []
     for row in rows:
         errors = (_error(row.mse, row.mse_std), _error(row.mae, row.mae_std))
-        counts = (str(row.seeds), f"{row.n_windows:,}", f"{row.seconds:.1f}")
-        lines.append((row.mse, (row.model, *errors, *counts)))
+        lines.append((row.mse, (row.model, *errors, f"{row.n_windows:,}", f"{row.seconds:.1f}")))
     for p in published:
         mae = "" if p.mae is None else f"{p.mae:.3f}"
-        lines.append((p.mse, (f"{p.model}, published", f"{p.mse:.3f}", mae, "", "", "")))
+        lines.append((p.mse, (p.model, f"{p.mse:.3f}", mae, "published", "")))
     for _, cells in sorted(lines, key=lambda line: line[0]):
         table.add_row(*cells)
     return table

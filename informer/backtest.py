@@ -22,6 +22,8 @@ from informer.scoring import interval_places, mase_scales, measured, score_by_se
 
 __all__ = ["Backtest", "backtest"]
 
+SHOWN = ("y", "y_hat", "y_hat_q10", "y_hat_q90")
+
 
 @dataclass(frozen=True)
 class Backtest:
@@ -95,8 +97,7 @@ def backtest(
         table.insert(0, "model", name)
         scores.append(table)
         if model is first:
-            shown = {"y": truth[every], "y_hat": forecast}
-            shown |= {"y_hat_q10": interval[0], "y_hat_q90": interval[1]}
+            shown = dict(zip(SHOWN, (truth[every], forecast, *interval), strict=True))
             examples = _examples(panel, origins[every], shown, config.frame, n_examples)
     cutoffs = panel.times[origins.numpy() - 1]
     return Backtest(

@@ -142,7 +142,7 @@ def _origins(setting: Setting, config: RunConfig) -> torch.Tensor:
     split, horizon = setting.split, config.model.pred_len
     library = config.forecaster_for(split)
     baselines = [look_back_of(m, library) for m in setting.models if m != INFORMER]  # type: ignore[arg-type]
-    look_back = max(config.model.seq_len, *baselines)
+    look_back = max([config.model.seq_len, *baselines])
     origins = setting.panel.origins((split.test_start, split.test_end), look_back, horizon)
     if not len(origins):
         raise FrameError(

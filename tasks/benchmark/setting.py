@@ -171,7 +171,6 @@ def _settle(
 
     A split that these data cannot have gives way to shares.
     """
-
     is_split_asked = any(key.startswith("split.") for key in _values(asked))
 
     def load(values: Mapping[str, Any]) -> RunConfig:

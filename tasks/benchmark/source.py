@@ -24,7 +24,7 @@ from tasks.sources import DATASETS, find_dataset, read
 
 __all__ = ["Foreign", "name_of", "read_foreign"]
 
-DAY = pd.Timedelta(days=1)
+DAY_S, NS = 24 * 60 * 60, 1e9
 SEASONS = {"d": 7, "b": 5, "w": 52, "m": 12}
 """Steps in a season by the letter of the step, for steps of a day and longer."""
 
@@ -113,11 +113,12 @@ def season_of(freq: str) -> int:
     if letter in SEASONS:
         step = pandas_offset(freq).n if letter == "d" else 1
         return max(1, SEASONS[letter] // step)
-    return max(1, int(DAY / pd.Timedelta(pandas_offset(freq))))
+    step_s = pandas_offset(freq).nanos / NS
+    return max(1, int(DAY_S / step_s))
 
 
 def _of_step(freq: str, config: RunConfig) -> dict[str, Any]:
-    """What changes where the step is not the configuration's: the season, the ETT tables' months."""
+    """What changes with the step: the season, and the months of the ETT tables."""
     if pandas_offset(freq) == pandas_offset(config.frame.freq):
         return {}
     values: dict[str, Any] = {"baselines.season": season_of(freq)}
