@@ -74,25 +74,20 @@ def backtest(
     config = first.config
     panel = regular_panel(frame, config.frame)
     look_back = max(model.look_back for model in models.values())
-    origins = panel.origins(between, look_back, config.model.pred_len, stride)
-    if not len(origins):
-        raise FrameError(
-            f"no window of {look_back} + {config.model.pred_len} steps has its horizon from "
-            f"{between[0]} to {between[1]}. Move the split or supply more history."
-        )
+    origins = _origins(panel, between, look_back, config.model.pred_len, stride)
     rows = origins.numpy()[:, None] + np.arange(config.model.pred_len)  # (N, P)
-    n_targets = len(config.frame.targets)
+    n_targets, names = len(config.frame.targets), series_names(panel.ids, config.frame)
     truth = measured(panel, n_targets)[rows]  # (N, P, C_t)
     scales = mase_scales(panel, between[0], config.season, n_targets)
-    scores, examples = [], pd.DataFrame()
+    scores, examples, strides = [], pd.DataFrame(), strides or {}
     for name, model in models.items():
-        every = slice(None, None, (strides or {}).get(name, 1))
+        every = slice(None, None, strides.get(name, 1))
         forecast, offsets = model.forecast_windows(panel, origins[every])
         low, high = interval_places(model.config.quantiles)
         interval = (forecast + offsets[low], forecast + offsets[high])
         table = score_by_series(
             truth[every], forecast, interval, (first.target_std, scales),
-            panel.series_of(origins[every].numpy()), series_names(panel.ids, config.frame),
+            panel.series_of(origins[every].numpy()), names,
         )  # fmt: skip
         table.insert(0, "model", name)
         scores.append(table)
@@ -107,6 +102,22 @@ def backtest(
         first=cutoffs.min(),
         last=cutoffs.max(),
     )
+
+
+def _origins(
+    panel: Panel,
+    between: tuple[pd.Timestamp, pd.Timestamp],
+    look_back: int,
+    pred_len: int,
+    stride: int,
+) -> torch.Tensor:
+    origins = panel.origins(between, look_back, pred_len, stride)
+    if not len(origins):
+        raise FrameError(
+            f"no window of {look_back} + {pred_len} steps has its horizon from {between[0]} to "
+            f"{between[1]}. Move the split or supply more history."
+        )
+    return origins
 
 
 def _examples(
