@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.table import Column, Table
 
 from flows.answer import finish
+from informer.baselines import CLASSICAL
 from tasks.bar import Bar
 from tasks.benchmark.published import Published, read_published
 from tasks.benchmark.results import read_rows, write_rows
@@ -50,7 +51,7 @@ def benchmark(args: argparse.Namespace) -> int:
             others = _of(published, made[0])
             console.print(_table(made, others))
             notes |= {f"{p.model}: {p.source}; {p.note}".rstrip("; "): None for p in others}
-    console.print("errors are scaled by the train rows; every test window counts", markup=False)
+    console.print(_told(rows), markup=False)
     for note in notes:
         console.print(note, markup=False)
     if output is not None:
@@ -70,6 +71,13 @@ def _options(args: argparse.Namespace) -> Options:
         models=tuple(args.models or ()),
         is_tuned=args.tune,
     )
+
+
+def _told(rows: Sequence[Row]) -> str:
+    """What the errors are of."""
+    text = "errors are scaled by the train rows; every test window counts"
+    some = sorted({row.model for row in rows if row.model in CLASSICAL})
+    return f"{text}, but of {', '.join(some)} only those of a stride" if some else text
 
 
 def _of(published: Sequence[Published], row: Row) -> list[Published]:
