@@ -38,7 +38,7 @@ class Foreign:
 
     Attributes:
         rows: as read; times kept as the library keeps them.
-        has_same_columns: whether they have all columns that the configuration names.
+        has_same_columns: whether they have all columns that the configuration reads.
         values: dotted fields of the configuration that follow from the data.
         warnings: what a person should know of how the file was understood.
     """
@@ -82,11 +82,17 @@ def read_foreign(
     """
     rows = read(source, home)
     frame = config.frame
-    wanted = (frame.time_column, *([frame.id_column] if frame.id_column else []), *frame.columns)
-    if set(wanted) <= set(rows.columns):
+    features = overrides.get("frame.features", frame.features)
+    channels = (frame.target,) if features == "S" else frame.columns
+    keys = [name for name in (frame.time_column, frame.id_column) if name is not None]
+    if {*keys, *channels} <= set(rows.columns):
         times = parse_times(rows[frame.time_column], frame.time_column)
         freq = _step(times, source, overrides)
-        values = {"frame.freq": freq, "frame.max_gap": max(frame.max_gap, MAX_GAP)}
+        values = {
+            "frame.columns": [name for name in frame.columns if name in rows.columns],
+            "frame.freq": freq,
+            "frame.max_gap": max(frame.max_gap, MAX_GAP),
+        }
         return Foreign(rows, True, values | _of_step(freq, config), ())
     column = overrides.get("frame.time_column") or find_time_column(rows)
     clock = read_clock(rows[column], column, None)

@@ -196,6 +196,15 @@ def test_other_data_with_the_same_columns_keep_columns_and_split(runs):
     assert "warning" not in err
 
 
+def test_the_target_alone_is_enough_for_a_univariate_row(runs):
+    load_table(400)[["date", "load"]].to_csv("other.csv", index=False)
+    counts = ["split.train=180", "split.val=60", "split.test=60", "--features", "S"]
+    options = ["--data", "other.csv", "--models", "naive", "--horizon", "4"]
+    rows, _, err = runs("load", *options, *counts)
+    assert (rows[0]["n_windows"], rows[0]["features"]) == (57, "S")
+    assert "warning" not in err
+
+
 def test_a_split_that_other_data_cannot_have_gives_way_to_shares(runs):
     load_table(200).to_csv("short.csv", index=False)
     counts = "split: {train: 180, val: 60, test: 60}"
