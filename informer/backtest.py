@@ -22,6 +22,8 @@ from informer.scoring import interval_places, mase_scales, measured, score_by_se
 
 __all__ = ["Backtest", "backtest"]
 
+SHOWN = ("y", "y_hat", "y_hat_q10", "y_hat_q90")
+
 
 @dataclass(frozen=True)
 class Backtest:
@@ -32,7 +34,7 @@ class Backtest:
             deviation), mae_units, mase, coverage (of the interval from q10 to q90).
         examples: unique_id, ds, cutoff, y, and the first model's y_hat, y_hat_q10 and y_hat_q90,
             for the latest origins of each series whose horizons do not overlap.
-        n_windows: how many windows each model forecast.
+        n_windows: how many windows each model forecast, but for those that `strides` names.
         first, last: the first and the last cutoff.
     """
 
@@ -49,6 +51,7 @@ def backtest(
     between: tuple[pd.Timestamp, pd.Timestamp],
     *,
     stride: int = 1,
+    strides: Mapping[str, int] | None = None,
     n_examples: int = 4,
 ) -> Backtest:
     """Forecast all horizons that lie within `between` with every model and score them.
@@ -61,6 +64,7 @@ def backtest(
         frame: long frame that holds the test rows and the history before them.
         between: first time of the test rows, and the time at which they end (exclusive).
         stride: steps from one origin to the next.
+        strides: models that forecast only every so-manieth of these origins, being too slow.
         n_examples: how many origins of each series to keep for plots.
 
     Raises:
@@ -70,37 +74,50 @@ def backtest(
     config = first.config
     panel = regular_panel(frame, config.frame)
     look_back = max(model.look_back for model in models.values())
-    origins = panel.origins(between, look_back, config.model.pred_len, stride)
-    if not len(origins):
-        raise FrameError(
-            f"no window of {look_back} + {config.model.pred_len} steps has its horizon from "
-            f"{between[0]} to {between[1]}. Move the split or supply more history."
-        )
+    origins = _origins(panel, between, look_back, config.model.pred_len, stride)
     rows = origins.numpy()[:, None] + np.arange(config.model.pred_len)  # (N, P)
-    n_targets = len(config.frame.targets)
+    n_targets, names = len(config.frame.targets), series_names(panel.ids, config.frame)
     truth = measured(panel, n_targets)[rows]  # (N, P, C_t)
     scales = mase_scales(panel, between[0], config.season, n_targets)
-    scores, shown = [], {"y": truth}
+    scores, examples, strides = [], pd.DataFrame(), strides or {}
     for name, model in models.items():
-        forecast, offsets = model.forecast_windows(panel, origins)
+        every = slice(None, None, strides.get(name, 1))
+        forecast, offsets = model.forecast_windows(panel, origins[every])
         low, high = interval_places(model.config.quantiles)
         interval = (forecast + offsets[low], forecast + offsets[high])
         table = score_by_series(
-            truth, forecast, interval, (first.target_std, scales),
-            panel.series_of(origins.numpy()), series_names(panel.ids, config.frame),
+            truth[every], forecast, interval, (first.target_std, scales),
+            panel.series_of(origins[every].numpy()), names,
         )  # fmt: skip
         table.insert(0, "model", name)
         scores.append(table)
         if model is first:
-            shown |= {"y_hat": forecast, "y_hat_q10": interval[0], "y_hat_q90": interval[1]}
+            shown = dict(zip(SHOWN, (truth[every], forecast, *interval), strict=True))
+            examples = _examples(panel, origins[every], shown, config.frame, n_examples)
     cutoffs = panel.times[origins.numpy() - 1]
     return Backtest(
         scores=pd.concat(scores, ignore_index=True),
-        examples=_examples(panel, origins, shown, config.frame, n_examples),
+        examples=examples,
         n_windows=len(origins),
         first=cutoffs.min(),
         last=cutoffs.max(),
     )
+
+
+def _origins(
+    panel: Panel,
+    between: tuple[pd.Timestamp, pd.Timestamp],
+    look_back: int,
+    pred_len: int,
+    stride: int,
+) -> torch.Tensor:
+    origins = panel.origins(between, look_back, pred_len, stride)
+    if not len(origins):
+        raise FrameError(
+            f"no window of {look_back} + {pred_len} steps has its horizon from {between[0]} to "
+            f"{between[1]}. Move the split or supply more history."
+        )
+    return origins
 
 
 def _examples(

@@ -242,7 +242,8 @@ class ForecasterConfig:
     `val` is the last part of the frame handed to `Forecaster.fit`, which stops the training and
     calibrates the intervals: a share (0.2), a count of time steps (2880), or the time at which it
     begins ("2013-09-01"). `season` is the period, in steps, of the seasonal naive forecast and of
-    MASE. `look_back` is how many steps the closed-form linear baseline reads.
+    MASE. `look_back` is how many steps the closed-form linear baseline reads, `classical_rows` how
+    many a classical one is fitted on.
     `model.enc_in, dec_in, c_out, freq` follow from `frame`, see `network`.
     """
 
@@ -252,12 +253,13 @@ class ForecasterConfig:
     val: float | int | str = 0.2
     season: int = 24
     look_back: int = 96
+    classical_rows: int = 336
     quantiles: tuple[float, ...] = QUANTILES
 
     def __post_init__(self) -> None:
         if isinstance(self.quantiles, list):  # as JSON and YAML spell a tuple
             object.__setattr__(self, "quantiles", tuple(self.quantiles))
-        _require_at_least(self, 1, "season", "look_back")
+        _require_at_least(self, 1, "season", "look_back", "classical_rows")
         _require(
             all(0 < q < 1 for q in self.quantiles)
             and list(self.quantiles) == sorted(set(self.quantiles)),

@@ -75,3 +75,13 @@ def test_examples_carry_the_truth_the_forecast_and_its_interval(models):
 def test_test_rows_too_few_for_a_horizon_are_refused(models):
     with pytest.raises(FrameError, match="no window"):
         backtest(models, rows(), (TIMES[238], TEST[1]))
+
+
+def test_a_slow_model_may_forecast_some_of_the_origins(models):
+    whole, some = (backtest(models, rows(), TEST, strides=s) for s in (None, {"linear": 10}))
+    assert some.n_windows == whole.n_windows == 35
+    counts = some.scores.groupby("model")["n"].unique()
+    assert (counts["linear"].tolist(), counts["seasonal_naive"].tolist()) == ([4], [35])
+    assert some.examples["cutoff"].max() == TIMES[229]  # the first model's own origins
+    by_model = [t.scores.query("model == 'seasonal_naive'")["mse"].tolist() for t in (whole, some)]
+    assert by_model[0] == by_model[1]

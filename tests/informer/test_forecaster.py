@@ -96,7 +96,7 @@ def test_the_scaler_has_seen_the_train_rows_only():
         np.testing.assert_array_equal(plain.scaler.std, moved.scaler.std)
 
 
-@pytest.mark.parametrize("estimator", ["informer", "linear", "seasonal_naive"])
+@pytest.mark.parametrize("estimator", ["informer", "linear", "seasonal_naive", "naive"])
 def test_a_saved_forecaster_forecasts_alike(estimator, tmp_path):
     forecaster = Forecaster.fit(history(), CONFIG, estimator=estimator)
     loaded = Forecaster.load(forecaster.save(tmp_path / "model"))
