@@ -153,16 +153,17 @@ def main(argv: Sequence[str] | None = None) -> int:
             check_writable(find_home().store_dir)  # before Prefect trips over it
         return _command(args.command)(args)
     except (ConfigError, PipelineError, InformerError) as error:
+        raised: BaseException = error
         status, text = (MISUSED if isinstance(error, ConfigError) else FAILED), str(error)
-    except KeyboardInterrupt:
-        status, text = INTERRUPTED, "interrupted"
+    except KeyboardInterrupt as error:
+        raised, status, text = error, INTERRUPTED, "interrupted"
         if args.command in WRITERS:
             text += "; the MLflow run is marked KILLED"
     except Exception as error:
-        status = FAILED
+        raised, status = error, FAILED
         text = f"unexpected {type(error).__name__}: {error}. Run again with --debug and report it."
     if args.debug:
-        traceback.print_exc()
+        traceback.print_exception(raised)
     print(f"error: {' '.join(text.split())}", file=sys.stderr)
     return status
 
