@@ -13,12 +13,11 @@ import numpy.typing as npt
 import pandas as pd
 import torch
 
-from informer.config import FrameConfig
-from informer.data.frame import regular_panel, series_names
+from informer.data.frame import regular_panel
 from informer.data.panel import Panel
 from informer.errors import FrameError
 from informer.forecaster import Forecaster
-from informer.scoring import interval_places, mase_scales, measured, score_by_series
+from informer.scoring import mase_scales, measured, score_windows
 
 __all__ = ["Backtest", "backtest"]
 
@@ -29,9 +28,10 @@ class Backtest:
 
     Attributes:
         scores: model, unique_id, step, n, mse, mae (both in units of the train rows' standard
-            deviation), mae_units, mase, coverage (of the interval from q10 to q90).
-        examples: unique_id, ds, cutoff, y, and the first model's y_hat, y_hat_q10 and y_hat_q90,
-            for the latest origins of each series whose horizons do not overlap.
+            deviation), mae_units, mase, coverage and width (of the interval from q10 to q90),
+            quantile_loss, size, wql; see `informer.metrics.score_table`.
+        examples: unique_id, ds, cutoff, y, and the first model's y_hat and quantiles, for the
+            latest origins of each series whose horizons do not overlap.
         n_windows: how many windows each model forecast.
         first, last: the first and the last cutoff.
     """
@@ -76,27 +76,16 @@ def backtest(
             f"no window of {look_back} + {config.model.pred_len} steps has its horizon from "
             f"{between[0]} to {between[1]}. Move the split or supply more history."
         )
-    rows = origins.numpy()[:, None] + np.arange(config.model.pred_len)  # (N, P)
-    n_targets = len(config.frame.targets)
-    truth = measured(panel, n_targets)[rows]  # (N, P, C_t)
-    scales = mase_scales(panel, between[0], config.season, n_targets)
-    scores, shown = [], {"y": truth}
+    scales = mase_scales(panel, between[0], config.season, len(config.frame.targets))
+    scores = []
     for name, model in models.items():
-        forecast, offsets = model.forecast_windows(panel, origins)
-        low, high = interval_places(model.config.quantiles)
-        interval = (forecast + offsets[low], forecast + offsets[high])
-        table = score_by_series(
-            truth, forecast, interval, (first.target_std, scales),
-            panel.series_of(origins.numpy()), series_names(panel.ids, config.frame),
-        )  # fmt: skip
+        table, _ = score_windows(model, panel, origins, (first.target_std, scales))
         table.insert(0, "model", name)
         scores.append(table)
-        if model is first:
-            shown |= {"y_hat": forecast, "y_hat_q10": interval[0], "y_hat_q90": interval[1]}
     cutoffs = panel.times[origins.numpy() - 1]
     return Backtest(
         scores=pd.concat(scores, ignore_index=True),
-        examples=_examples(panel, origins, shown, config.frame, n_examples),
+        examples=_examples(first, panel, origins, n_examples),
         n_windows=len(origins),
         first=cutoffs.min(),
         last=cutoffs.max(),
@@ -104,29 +93,21 @@ def backtest(
 
 
 def _examples(
-    panel: Panel,
-    origins: torch.Tensor,
-    shown: Mapping[str, npt.NDArray[np.float64]],
-    config: FrameConfig,
-    n_examples: int,
+    forecaster: Forecaster, panel: Panel, origins: torch.Tensor, n_examples: int
 ) -> pd.DataFrame:
-    series = panel.series_of(origins.numpy())
-    names = series_names(panel.ids, config)
-    n_steps = shown["y"].shape[1]
-    frames = []
-    for i in np.unique(series):
-        own = np.flatnonzero(series == i)
-        for window in _apart(own, origins.numpy(), n_steps)[:n_examples]:
-            origin = int(origins[window])
-            for column, name in enumerate(names[i]):
-                example: dict[str, object] = {
-                    "unique_id": name,
-                    "ds": panel.times[origin : origin + n_steps],
-                    "cutoff": panel.times[origin - 1],
-                }
-                example |= {k: v[window, :, column] for k, v in shown.items()}
-                frames.append(pd.DataFrame(example))
-    return pd.concat(frames, ignore_index=True)
+    config = forecaster.config
+    n_steps, first = config.model.pred_len, origins.numpy()
+    series = panel.series_of(first)
+    chosen = [
+        window
+        for i in np.unique(series)
+        for window in _apart(np.flatnonzero(series == i), first, n_steps)[:n_examples]
+    ]
+    table = forecaster.forecast_from(panel, origins[chosen])
+    rows = first[chosen][:, None] + np.arange(n_steps)  # (n, P)
+    truth = measured(panel, len(config.frame.targets))[rows]  # (n, P, C_t)
+    table.insert(3, "y", truth.transpose(0, 2, 1).ravel())
+    return table
 
 
 def _apart(

@@ -15,6 +15,7 @@ import yaml
 from pydantic import BaseModel
 
 from informer import ForecasterConfig, Informer, InformerConfig
+from informer.config import BESIDE_THE_PAPER
 from informer.interop import save_reference_checkpoint
 from tasks.config import Dimension, RunConfig
 
@@ -123,7 +124,7 @@ def test_every_flag_of_the_reference_is_answered_and_none_is_invented(page):
 
 def test_a_parameter_of_the_reference_s_name_stands_beside_its_flag():
     flags = {row[0].strip("`"): row[1] for row in rows_of(DOCS / "parameters.md")}
-    own = {"instance_norm", "linear_highway", "backend"}
+    own = {*BESIDE_THE_PAPER, "backend"}
     network = {field.name for field in fields(InformerConfig)} - own
     assert [name for name in network if f"`--{name}`" not in flags[f"model.{name}"]] == []
     assert {flags[f"model.{name}"] for name in own} == {"-"}

@@ -75,3 +75,10 @@ def test_examples_carry_the_truth_the_forecast_and_its_interval(models):
 def test_test_rows_too_few_for_a_horizon_are_refused(models):
     with pytest.raises(FrameError, match="no window"):
         backtest(models, rows(), (TIMES[238], TEST[1]))
+
+
+def test_windows_scored_in_parts_score_as_at_once(models, monkeypatch):
+    whole = backtest(models, rows(), TEST)
+    monkeypatch.setattr("informer.scoring.MAX_ENTRIES", 9 * 6 * 4)
+    parts = backtest(models, rows(), TEST)
+    pd.testing.assert_frame_equal(parts.scores, whole.scores, rtol=1e-5)
