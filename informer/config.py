@@ -65,11 +65,12 @@ class InformerConfig:
 
     The options of `BESIDE_THE_PAPER` are not the paper's; all off, the model is exactly the
     paper's. `instance_norm` takes each window's mean and deviation out and puts them back.
-    `linear_highway` adds the closed-form linear forecast to the network's output, whose projection then starts at
-    zero, so that training starts at the linear model; with `decoder_input="highway"` that forecast
-    also stands in the decoder's input for the horizon. `channel_independent` makes every target
-    channel a sample of its own, forecast from its own past by one network for all; the channels
-    that are not forecast are not read. `patch_len` rows make one token of encoder and decoder.
+    `linear_highway` adds the closed-form linear forecast to the network's output, whose projection
+    then starts at zero, so that training starts at the linear model; with
+    `decoder_input="highway"` that forecast also stands in the decoder's input for the horizon.
+    `channel_independent` makes every target channel a sample of its own, forecast from its own past
+    by one network for all; the channels that are not forecast are not read. `patch_len` rows make
+    one token of encoder and decoder.
     `quantiles` are the levels that the network forecasts in place of one value; ().
     """
 
@@ -175,17 +176,15 @@ class InformerConfig:
     @property
     def core(self) -> InformerConfig:
         """The paper's network inside, in tokens; this config itself where every option is off."""
-        counts = {"enc_in": self.enc_in, "dec_in": self.dec_in, "c_out": self.c_out}
-        if self.channel_independent:
-            counts = dict.fromkeys(counts, 1)
-        counts = {name: count * self.patch_len for name, count in counts.items()}
-        counts["c_out"] *= max(1, len(self.quantiles))
-        lengths = {
-            name: -(-getattr(self, name) // self.patch_len)
-            for name in ("seq_len", "label_len", "pred_len")
+        values: dict[str, Any] = {
+            f.name: f.default for f in fields(self) if f.name in BESIDE_THE_PAPER
         }
-        paper = {f.name: f.default for f in fields(self) if f.name in BESIDE_THE_PAPER}
-        return replace(self, **counts, **lengths, **paper)
+        for name in ("enc_in", "dec_in", "c_out"):
+            values[name] = self.patch_len * (1 if self.channel_independent else getattr(self, name))
+        values["c_out"] *= max(1, len(self.quantiles))
+        for name in ("seq_len", "label_len", "pred_len"):
+            values[name] = -(-getattr(self, name) // self.patch_len)
+        return replace(self, **values)
 
     @property
     def options(self) -> tuple[str, ...]:

@@ -202,7 +202,7 @@ class Forecaster:
             values.append(forecast[:, place])
             quantiles.append(self.calibration.quantiles(forecast, windows, index))
         targets = self.scaler.last(windows.n_targets)
-        return tuple(targets.inverse(torch.cat(part).numpy()) for part in (values, quantiles))
+        return targets.inverse(torch.cat(values)), targets.inverse(torch.cat(quantiles))
 
     def save(self, folder: Path | str) -> Path:
         """Write config, scaler, weights and calibration as JSON and safetensors, all or nothing.

@@ -139,7 +139,7 @@ class Informer(nn.Module):
         projected = self.projection(decoded[:, -self.n_horizon_tokens :])
         y = rows_of_tokens(projected, config.patch_len, config.pred_len)  # (B, P, channels * Q)
         if config.quantiles:
-            y = y.unflatten(-1, (-1, len(config.quantiles)))  # (B, P, channels, Q)
+            y = y.reshape(*y.shape[:2], -1, len(config.quantiles))  # (B, P, channels, Q)
         return y, maps
 
     def _in_units(self, y: Tensor, scale: Tensor | None, level: Tensor | None) -> Tensor:
