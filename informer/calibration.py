@@ -11,24 +11,29 @@ K forecasts of each value: 1, or Q from a network of quantiles
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
-from typing import Literal, get_args
+from dataclasses import dataclass, replace
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from informer.baselines import ClosedFormLinear
 from informer.data.windows import Windows
-from informer.predictor import Predictor, n_forecasts, predict_levels
+from informer.predictor import NetworkPredictor, Predictor, n_forecasts, predict_levels
 
 __all__ = ["Calibration", "LocalScale", "calibrate"]
 
 Form = Literal["none", "step", "season", "deviation"]
 
-SHARES = (0.5, 0.75, 1.0)  # of a window's own restlessness in its scale; the rest is the typical
+FORMS: tuple[Form, ...] = ("step", "season", "deviation")
+SHARES = (0.5, 0.75, 1.0)
 LEAST = 0.05  # of the typical restlessness, which a window that stands still is taken to have
-N_STEPS = 8  # of the horizon, from which the form of the scale is chosen
+# What the form of the scale is chosen by: an interval, stretches of time, and in each so many
+# windows at least and so many steps of the horizon.
+INTERVAL, PROMISED = (0.1, 0.9), 0.8
+N_BLOCKS, MIN_IN_BLOCK, N_STEPS, MAX_JUDGED = 8, 40, 8, 4096
 MAX_ENTRIES = 2**26  # residuals held at once; with more, fewer windows are taken, evenly
 CHUNK = 1024
 
@@ -101,8 +106,8 @@ def calibrate(
     floor((n + 1) q)-th below it, so that an interval covers at least its nominal share where
     validation and test rows are exchangeable. A network's own quantiles are moved each by the
     quantile of its own residuals (as Romano et al., NeurIPS 2019, move the ends of an interval).
-    The form of the scale is the one that, calibrated on the earlier half of the validation
-    windows, has the least quantile loss on the later half, and the reverse.
+    A network's residuals on the rows that it was trained on say little, so the form of the scale is
+    chosen with the linear model's in its place, see `_evenest`.
 
     Args:
         predictor: what forecasts.
@@ -113,28 +118,68 @@ def calibrate(
         quantiles: Q levels.
         season: steps in a season.
     """
-    val = _thinned(val, n_forecasts(predictor))
-    index = torch.arange(len(val))
+    judge = predictor
+    if isinstance(predictor, NetworkPredictor):
+        judge = _linear_in_place_of(predictor, train, val)
+    scale = _evenest(judge, train, val, observed, when, season)
+    val = _thinned(val, MAX_ENTRIES // (n_forecasts(predictor) * val.pred_len * val.n_targets))
     error = _residuals(predictor, val, observed)  # (N, K, P, C_t)
-    scale = LocalScale("none", 1, 1.0, torch.ones(val.n_targets))
-    time = torch.from_numpy(when)[val.origins]  # (N,)
-    later = time >= time.median()
-    earlier = time < time.median() - val.pred_len
-    if later.any() and earlier.any():
-        some = error[:, :, :: max(1, val.pred_len // N_STEPS)]
-        halves = (earlier, later)
-        candidates = [scale, *_candidates(train, season)]
-        losses = [_loss_across(some, one.of(val, index), halves, quantiles) for one in candidates]
-        scale = candidates[losses.index(min(losses))]
-    offsets = _conformal(error / scale.of(val, index)[:, None, None], quantiles)
-    return Calibration(offsets, scale)
+    own = scale.of(val, torch.arange(len(val)))[:, None, None]  # (N, 1, 1, C_t)
+    return Calibration(_conformal(error / own, quantiles), scale)
 
 
-def _candidates(train: Windows, season: int) -> list[LocalScale]:
-    """Every local scale but `none`; seasonal changes only where the window holds some."""
-    forms = [form for form in get_args(Form)[1:] if form != "season" or season < train.seq_len]
-    forms = forms if train.seq_len > 1 else []
-    return [LocalScale.fit(form, season, share, train) for form in forms for share in SHARES]
+def _linear_in_place_of(predictor: NetworkPredictor, train: Windows, val: Windows) -> Predictor:
+    """The closed-form linear model: the network's highway where it has one."""
+    network = predictor.models[0]
+    if network.config.linear_highway:
+        return ClosedFormLinear(network.highway)
+    return ClosedFormLinear.fit(train, val, network.config.seq_len)
+
+
+def _evenest(
+    judge: Predictor,
+    train: Windows,
+    val: Windows,
+    observed: npt.NDArray[np.bool_],
+    when: npt.NDArray[np.int64],
+    season: int,
+) -> LocalScale:
+    """The scale under which an interval that suits one stretch of time suits the next one best.
+
+    Train and validation windows are cut into `N_BLOCKS` stretches; an interval calibrated on each
+    is tried on its neighbours, and the scale with the least mean deviation from the promised
+    coverage is taken. The later rows that it has to serve are another such neighbour.
+    """
+    plain = LocalScale("none", 1, 1.0, torch.ones(val.n_targets))
+    known = replace(train, origins=torch.cat((train.origins, val.origins)))
+    known = _thinned(known, MAX_JUDGED)
+    time = when[known.origins.numpy()]
+    bounds = np.quantile(time, np.linspace(0, 1, N_BLOCKS + 1)[1:-1])
+    block = torch.from_numpy(np.searchsorted(bounds, time))
+    if torch.bincount(block, minlength=N_BLOCKS).min() < MIN_IN_BLOCK or train.seq_len < 2:
+        return plain
+    error = _residuals(judge, known, observed)[:, :, :: max(1, val.pred_len // N_STEPS)]
+    index = torch.arange(len(known))
+    forms = [form for form in FORMS if form != "season" or season < train.seq_len]
+    scales = [LocalScale.fit(form, season, share, train) for form in forms for share in SHARES]
+    candidates = [plain, *scales]
+    misses = [
+        _mean_miss(error / scale.of(known, index)[:, None, None], block) for scale in candidates
+    ]
+    return candidates[misses.index(min(misses))]
+
+
+def _mean_miss(error: Tensor, block: Tensor) -> float:
+    """How far the coverage of each block's interval in its neighbours is from `PROMISED`."""
+    parts = [error[block == i, 0] for i in range(N_BLOCKS)]
+    misses = []
+    for i, part in enumerate(parts):
+        low, high = _conformal(part.unsqueeze(1), INTERVAL)
+        for other in parts[max(0, i - 1) : i] + parts[i + 1 : i + 2]:
+            seen = ~other.isnan()
+            inside = ((other >= low) & (other <= high) & seen).sum() / seen.sum().clamp(min=1)
+            misses.append(abs(float(inside) - PROMISED))
+    return sum(misses) / len(misses)
 
 
 def _restlessness(windows: Windows, index: Tensor, form: Form, lag: int) -> Tensor:
@@ -146,11 +191,9 @@ def _restlessness(windows: Windows, index: Tensor, form: Form, lag: int) -> Tens
     return (past[:, lag:] - past[:, :-lag]).abs().mean(dim=1)
 
 
-def _thinned(windows: Windows, n_each: int) -> Windows:
-    """As many of the windows, evenly spread, as `MAX_ENTRIES` allows."""
-    each = n_each * windows.pred_len * windows.n_targets
-    stride = math.ceil(len(windows) * each / MAX_ENTRIES)
-    return windows.subset(slice(None, None, max(1, stride)))
+def _thinned(windows: Windows, n_most: int) -> Windows:
+    """At most `n_most` of the windows, evenly spread."""
+    return windows.subset(slice(None, None, max(1, math.ceil(len(windows) / max(1, n_most)))))
 
 
 def _residuals(predictor: Predictor, val: Windows, observed: npt.NDArray[np.bool_]) -> Tensor:
@@ -169,35 +212,10 @@ def _conformal(error: Tensor, levels: tuple[float, ...]) -> Tensor:
     ordered = error.sort(dim=0).values  # NaN last
     count = (~ordered.isnan()).sum(dim=0)  # (K, P, C_t)
     offsets = []
-    for level, k in _places(levels, error.shape[1]):
+    for place, level in enumerate(levels):
+        k = min(place, error.shape[1] - 1)
         exact = (count[k] + 1) * level
         rank = exact.ceil() if level > 0.5 else exact.floor()
         place = torch.minimum(rank.long().clamp(min=1), count[k].clamp(min=1)) - 1
         offsets.append(ordered[:, k].gather(0, place[None])[0])
     return torch.stack(offsets).nan_to_num(0.0)
-
-
-def _places(levels: tuple[float, ...], n_forecasts: int) -> list[tuple[float, int]]:
-    """Each level, and which of the K forecasts it is a quantile of."""
-    return [(level, min(k, n_forecasts - 1)) for k, level in enumerate(levels)]
-
-
-def _loss_across(
-    error: Tensor, scale: Tensor, halves: tuple[Tensor, Tensor], levels: tuple[float, ...]
-) -> float:
-    """Mean quantile loss of each half of the windows, calibrated on the other.
-
-    Args:
-        error: (N, K, P, C_t).
-        scale: (N, C_t).
-        halves: (N,) True for the windows of a half, for both.
-        levels: Q.
-    """
-    scale = scale[:, None, None]  # (N, 1, 1, C_t)
-    losses = []
-    for known, judged in (halves, halves[::-1]):
-        offsets = _conformal(error[known] / scale[known], levels)
-        for (level, k), offset in zip(_places(levels, error.shape[1]), offsets, strict=True):
-            rest = error[judged, k] - scale[judged, 0] * offset  # (n, P, C_t)
-            losses.append(float(torch.maximum(level * rest, (level - 1) * rest).nanmean()))
-    return sum(losses)
