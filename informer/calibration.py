@@ -33,7 +33,8 @@ LEAST = 0.05  # of the typical restlessness, which a window that stands still is
 # What the form of the scale is chosen by: an interval, stretches of time, and in each so many
 # windows at least and so many steps of the horizon.
 INTERVAL, PROMISED = (0.1, 0.9), 0.8
-N_BLOCKS, MIN_IN_BLOCK, N_STEPS, MAX_JUDGED = 8, 40, 8, 4096
+N_BLOCKS, MIN_IN_BLOCK, N_STEPS, MAX_JUDGED = 12, 40, 8, 4096
+REACH = 2  # how far apart two stretches are at most of which one is calibrated on the other
 MAX_ENTRIES = 2**26  # residuals held at once; with more, fewer windows are taken, evenly
 CHUNK = 1024
 
@@ -147,8 +148,8 @@ def _evenest(
     """The scale under which an interval that suits one stretch of time suits the next one best.
 
     Train and validation windows are cut into `N_BLOCKS` stretches; an interval calibrated on each
-    is tried on its neighbours, and the scale with the least mean deviation from the promised
-    coverage is taken. The later rows that it has to serve are another such neighbour.
+    is tried on those at most `REACH` away, and the scale with the least mean deviation from the
+    promised coverage is taken. The later rows that it has to serve are another such neighbour.
     """
     plain = LocalScale("none", 1, 1.0, torch.ones(val.n_targets))
     known = replace(train, origins=torch.cat((train.origins, val.origins)))
@@ -175,7 +176,7 @@ def _mean_miss(error: Tensor, block: Tensor) -> float:
     misses = []
     for i, part in enumerate(parts):
         low, high = _conformal(part.unsqueeze(1), INTERVAL)
-        for other in parts[max(0, i - 1) : i] + parts[i + 1 : i + 2]:
+        for other in parts[max(0, i - REACH) : i] + parts[i + 1 : i + 1 + REACH]:
             seen = ~other.isnan()
             inside = ((other >= low) & (other <= high) & seen).sum() / seen.sum().clamp(min=1)
             misses.append(abs(float(inside) - PROMISED))
@@ -212,8 +213,8 @@ def _conformal(error: Tensor, levels: tuple[float, ...]) -> Tensor:
     ordered = error.sort(dim=0).values  # NaN last
     count = (~ordered.isnan()).sum(dim=0)  # (K, P, C_t)
     offsets = []
-    for place, level in enumerate(levels):
-        k = min(place, error.shape[1] - 1)
+    for i, level in enumerate(levels):
+        k = min(i, error.shape[1] - 1)
         exact = (count[k] + 1) * level
         rank = exact.ceil() if level > 0.5 else exact.floor()
         place = torch.minimum(rank.long().clamp(min=1), count[k].clamp(min=1)) - 1
