@@ -7,6 +7,7 @@ failure prints one `error:` line on stderr; with --json the last line of stdout 
 from __future__ import annotations
 
 import argparse
+import re
 import sys
 import traceback
 from collections.abc import Callable, Sequence
@@ -25,10 +26,12 @@ FUNCTIONS = {
     "forecast": ("flows.commands", "forecast"),
     "backtest": ("flows.backtest_command", "backtest"),
     "import": ("flows.import_command", "import_"),
+    "benchmark": ("flows.benchmark", "benchmark"),
     "reference": ("flows.reference", "reference"),
     "data": ("flows.commands", "data"),
     "doctor": ("flows.commands", "doctor"),
 }
+OVERRIDE = re.compile(r"[a-z_]+(\.[a-z_]+)*=")
 Command = Callable[[argparse.Namespace], int]
 
 
@@ -56,13 +59,18 @@ def _parser() -> argparse.ArgumentParser:
     backtest = commands.add_parser(
         "backtest", parents=[common, conf], help="the champion and the baselines, scored again"
     )
-    for command in (retrain, forecast, backtest):
+    benchmark = commands.add_parser(
+        "benchmark", parents=[common, conf],
+        help="the published protocol: scaled errors over every test window, beside published ones",
+    )  # fmt: skip
+    for command in (retrain, forecast, backtest, benchmark):
         command.add_argument(
             "overrides", nargs="*", metavar="key=value", help="such as model.d_model=64"
         )
     forecast.add_argument("--as-of", metavar="TIME", help="forget what came after this time")
     forecast.add_argument("--output", metavar="DIR", help="folder of the forecast files")
     _add_backtest(backtest)
+    _add_benchmark(benchmark)
     adopted = commands.add_parser(
         "import", parents=[common], help="a checkpoint of the reference, registered as a model"
     )
@@ -92,6 +100,22 @@ def _add_backtest(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--output", metavar="DIR", help="folder of the tables and charts")
 
 
+def _add_benchmark(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--data", metavar="PATH", help="a file or data set in place of CONF's")
+    parser.add_argument(
+        "--horizon", metavar="N", type=int, nargs="+", help="steps ahead, one table each"
+    )
+    parser.add_argument("--features", choices=("M", "S", "MS"), help="columns read and forecast")
+    parser.add_argument("--seeds", metavar="N", type=int, help="seeds of the Informer to average")
+    parser.add_argument(
+        "--models", metavar="NAME", nargs="+", help="informer, or names of baselines"
+    )
+    parser.add_argument(
+        "--tune", action="store_true", help="search first, on the validation rows alone"
+    )
+    parser.add_argument("--output", metavar="FILE", help="JSON file to which the rows are added")
+
+
 def _add_import(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("checkpoint", metavar="CHECKPOINT", help="the reference's checkpoint.pth")
     parser.add_argument(
@@ -99,6 +123,14 @@ def _add_import(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--name", metavar="NAME", help="of the registered model")
     parser.add_argument("--data", metavar="PATH", help="the data it was trained on: file or name")
+
+
+def _reordered(argv: Sequence[str]) -> list[str]:
+    """Overrides directly behind CONF: argparse does not take them from behind an option."""
+    overrides = [text for text in argv if OVERRIDE.match(text)]
+    rest = [text for text in argv if not OVERRIDE.match(text)]
+    place = 2 if len(rest) > 1 and not rest[1].startswith("-") else len(rest)
+    return [*rest[:place], *overrides, *rest[place:]]
 
 
 def _command(name: str) -> Command:
@@ -110,7 +142,7 @@ def _command(name: str) -> Command:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Parse, run, and turn what was raised into one line and an exit status."""
-    args = _parser().parse_args(argv)
+    args = _parser().parse_args(_reordered(sys.argv[1:] if argv is None else argv))
     enter(find_home())
     # Prefect, MLflow and torch read their variables when they are imported: not before this line.
     from informer.errors import ConfigError, InformerError
@@ -121,16 +153,17 @@ def main(argv: Sequence[str] | None = None) -> int:
             check_writable(find_home().store_dir)  # before Prefect trips over it
         return _command(args.command)(args)
     except (ConfigError, PipelineError, InformerError) as error:
+        raised: BaseException = error
         status, text = (MISUSED if isinstance(error, ConfigError) else FAILED), str(error)
-    except KeyboardInterrupt:
-        status, text = INTERRUPTED, "interrupted"
+    except KeyboardInterrupt as error:
+        raised, status, text = error, INTERRUPTED, "interrupted"
         if args.command in WRITERS:
             text += "; the MLflow run is marked KILLED"
     except Exception as error:
-        status = FAILED
+        raised, status = error, FAILED
         text = f"unexpected {type(error).__name__}: {error}. Run again with --debug and report it."
     if args.debug:
-        traceback.print_exc()
+        traceback.print_exception(raised)
     print(f"error: {' '.join(text.split())}", file=sys.stderr)
     return status
 

@@ -17,6 +17,7 @@ from tasks.backtest import (
     score_champion,
 )
 from tasks.config import RunConfig
+from tasks.evaluate import check_baselines
 from tasks.home import check_writable, find_home
 from tasks.prepare import prepare
 from tasks.registry import require_champion
@@ -54,6 +55,7 @@ def backtest(
 ) -> BacktestRun:
     """Load, validate, prepare, score the champion, and roll it over what came since."""
     home = find_home()
+    check_baselines(config)
     require_champion(config, home)
     raw = load(config.data.source, config.frame, home)
     came = None if roll_over is None else load(roll_over.source, config.frame, home)

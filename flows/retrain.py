@@ -8,7 +8,7 @@ from prefect import flow
 from prefect.runtime import flow_run
 
 from tasks.config import RunConfig
-from tasks.evaluate import Evaluation, evaluate
+from tasks.evaluate import Evaluation, check_baselines, evaluate
 from tasks.forecast import Forecast, forecast, output_dir
 from tasks.home import check_writable, find_home
 from tasks.prepare import prepare
@@ -42,6 +42,7 @@ def _name() -> str:
 def retrain(config: RunConfig) -> Retrained:
     """Load, validate, prepare, tune, train, evaluate, register, promote, forecast."""
     home = find_home()
+    check_baselines(config)
     connect(home)
     check_writable(output_dir(config, home))
     raw = load(config.data.source, config.frame, home)

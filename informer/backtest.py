@@ -21,6 +21,8 @@ from informer.scoring import mase_scales, measured, score_windows
 
 __all__ = ["Backtest", "backtest"]
 
+SHOWN = ("y", "y_hat", "y_hat_q10", "y_hat_q90")
+
 
 @dataclass(frozen=True)
 class Backtest:
@@ -32,7 +34,7 @@ class Backtest:
             quantile_loss, size, wql; see `informer.metrics.score_table`.
         examples: unique_id, ds, cutoff, y, and the first model's y_hat and quantiles, for the
             latest origins of each series whose horizons do not overlap.
-        n_windows: how many windows each model forecast.
+        n_windows: how many windows each model forecast, but for those that `strides` names.
         first, last: the first and the last cutoff.
     """
 
@@ -49,6 +51,7 @@ def backtest(
     between: tuple[pd.Timestamp, pd.Timestamp],
     *,
     stride: int = 1,
+    strides: Mapping[str, int] | None = None,
     n_examples: int = 4,
 ) -> Backtest:
     """Forecast all horizons that lie within `between` with every model and score them.
@@ -61,6 +64,7 @@ def backtest(
         frame: long frame that holds the test rows and the history before them.
         between: first time of the test rows, and the time at which they end (exclusive).
         stride: steps from one origin to the next.
+        strides: models that forecast only every so-manieth of these origins, being too slow.
         n_examples: how many origins of each series to keep for plots.
 
     Raises:
@@ -70,26 +74,38 @@ def backtest(
     config = first.config
     panel = regular_panel(frame, config.frame)
     look_back = max(model.look_back for model in models.values())
-    origins = panel.origins(between, look_back, config.model.pred_len, stride)
-    if not len(origins):
-        raise FrameError(
-            f"no window of {look_back} + {config.model.pred_len} steps has its horizon from "
-            f"{between[0]} to {between[1]}. Move the split or supply more history."
-        )
+    origins = _origins(panel, between, look_back, config.model.pred_len, stride)
     scales = mase_scales(panel, between[0], config.season, len(config.frame.targets))
-    scores = []
+    scores, strides = [], strides or {}
+    own = {name: origins[:: strides.get(name, 1)] for name in models}
     for name, model in models.items():
-        table, _ = score_windows(model, panel, origins, (first.target_std, scales))
+        table, _ = score_windows(model, panel, own[name], (first.target_std, scales))
         table.insert(0, "model", name)
         scores.append(table)
     cutoffs = panel.times[origins.numpy() - 1]
     return Backtest(
         scores=pd.concat(scores, ignore_index=True),
-        examples=_examples(first, panel, origins, n_examples),
+        examples=_examples(first, panel, own[next(iter(models))], n_examples),
         n_windows=len(origins),
         first=cutoffs.min(),
         last=cutoffs.max(),
     )
+
+
+def _origins(
+    panel: Panel,
+    between: tuple[pd.Timestamp, pd.Timestamp],
+    look_back: int,
+    pred_len: int,
+    stride: int,
+) -> torch.Tensor:
+    origins = panel.origins(between, look_back, pred_len, stride)
+    if not len(origins):
+        raise FrameError(
+            f"no window of {look_back} + {pred_len} steps has its horizon from {between[0]} to "
+            f"{between[1]}. Move the split or supply more history."
+        )
+    return origins
 
 
 def _examples(

@@ -1,23 +1,51 @@
 """Forecasts that take no training, which any model has to beat.
 
-Both read the same windows as the network, in scaled space, and forecast the last C_t channels.
+All read the same windows as the network, in scaled space, and forecast the last C_t channels.
 
 B windows of a batch   L look_back   P pred_len   C channels   C_t targets   N train windows
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Literal, TypeAlias, get_args
 
 import torch
 from torch import Tensor
 
+from informer.classical import Classical, ClassicalName
+from informer.config import ForecasterConfig
 from informer.data.windows import Windows
 
-__all__ = ["ClosedFormLinear", "SeasonalNaive"]
+__all__ = [
+    "CLASSICAL", "LINEAR_WEIGHT", "Baseline", "BaselinePredictor", "ClosedFormLinear", "Naive",
+    "SeasonalNaive", "calibration_windows", "fit_baseline", "look_back_of",
+    "restore_baseline",
+]  # fmt: skip
 
+Baseline = Literal["naive", "seasonal_naive", "linear", ClassicalName]
+CLASSICAL: tuple[str, ...] = get_args(ClassicalName)
+
+N_CALIBRATION = 99  # windows that calibrate a model which is fitted anew for each
+LINEAR_WEIGHT = "linear.weight"
 PENALTIES = (1e-4, 1e-3, 1e-2, 1e-1, 1.0)
 CHUNK = 2048
+
+
+@dataclass(frozen=True)
+class Naive:
+    """Repeats the last value; hard to beat where the level wanders and no season is strong."""
+
+    @property
+    def look_back(self) -> int:
+        """Rows of history that a forecast reads."""
+        return 1
+
+    def predict(self, windows: Windows, index: Tensor) -> Tensor:
+        """(B, P, C_t) forecasts of the windows numbered by `index`, scaled."""
+        last = windows.values[windows.origins[index] - 1, -windows.n_targets :]  # (B, C_t)
+        return last[:, None].repeat(1, windows.pred_len, 1)
 
 
 @dataclass(frozen=True)
@@ -100,3 +128,55 @@ def _squared_error(candidate: ClosedFormLinear, windows: Windows) -> float:
         x, y, _ = _differences(windows, index, candidate.look_back)
         total += float(((x @ candidate.weight - y) ** 2).sum())
     return total
+
+
+BaselinePredictor: TypeAlias = Naive | SeasonalNaive | ClosedFormLinear | Classical
+
+
+def look_back_of(name: Baseline, config: ForecasterConfig) -> int:
+    """Rows of history that the baseline reads."""
+    if name == "linear":
+        return config.look_back
+    return _without_weights(name, config).look_back
+
+
+def fit_baseline(
+    name: Baseline, train: Windows, val: Windows, config: ForecasterConfig
+) -> BaselinePredictor:
+    """The baseline, fitted where there is something to fit.
+
+    Raises:
+        ConfigError: it is a classical one, and the library behind it is not installed.
+    """
+    if name == "linear":
+        return ClosedFormLinear.fit(train, val, config.look_back)
+    return _without_weights(name, config)
+
+
+def restore_baseline(
+    name: Baseline, config: ForecasterConfig, tensors: Mapping[str, Tensor]
+) -> BaselinePredictor:
+    """The baseline as it was saved with its `weights`.
+
+    Raises:
+        ConfigError: it is a classical one, and the library behind it is not installed.
+    """
+    if name == "linear":
+        return ClosedFormLinear(tensors[LINEAR_WEIGHT])
+    return _without_weights(name, config)
+
+
+def calibration_windows(name: Baseline, val: Windows) -> Windows:
+    """The validation windows whose residuals make the intervals: of a classical model, some."""
+    if name not in CLASSICAL or len(val) <= N_CALIBRATION:
+        return val
+    return val.subset(torch.linspace(0, len(val) - 1, N_CALIBRATION).round().long())
+
+
+def _without_weights(name: Baseline, config: ForecasterConfig) -> BaselinePredictor:
+    if name == "naive":
+        return Naive()
+    if name == "seasonal_naive":
+        return SeasonalNaive(config.season)
+    assert name != "linear"
+    return Classical(name, config.season, config.classical_rows)

@@ -19,7 +19,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from informer.baselines import ClosedFormLinear
+from informer.baselines import ClosedFormLinear, SeasonalNaive
 from informer.data.windows import Windows
 from informer.predictor import NetworkPredictor, Predictor, n_forecasts, predict_levels
 
@@ -107,8 +107,9 @@ def calibrate(
     floor((n + 1) q)-th below it, so that an interval covers at least its nominal share where
     validation and test rows are exchangeable. A network's own quantiles are moved each by the
     quantile of its own residuals (as Romano et al., NeurIPS 2019, move the ends of an interval).
-    A network's residuals on the rows that it was trained on say little, so the form of the scale is
-    chosen with the linear model's in its place, see `_evenest`.
+    A network's residuals on the rows that it was trained on say little, and a classical model is
+    too slow to forecast them all, so the form of the scale is chosen with the linear model's in
+    their place, see `_evenest`.
 
     Args:
         predictor: what forecasts.
@@ -120,7 +121,7 @@ def calibrate(
         season: steps in a season.
     """
     judge = predictor
-    if isinstance(predictor, NetworkPredictor):
+    if not isinstance(predictor, ClosedFormLinear | SeasonalNaive):
         judge = _linear_in_place_of(predictor, train, val)
     scale = _evenest(judge, train, val, observed, when, season)
     val = _thinned(val, MAX_ENTRIES // (n_forecasts(predictor) * val.pred_len * val.n_targets))
@@ -129,12 +130,11 @@ def calibrate(
     return Calibration(_conformal(error / own, quantiles), scale)
 
 
-def _linear_in_place_of(predictor: NetworkPredictor, train: Windows, val: Windows) -> Predictor:
+def _linear_in_place_of(predictor: Predictor, train: Windows, val: Windows) -> Predictor:
     """The closed-form linear model: the network's highway where it has one."""
-    network = predictor.models[0]
-    if network.config.linear_highway:
-        return ClosedFormLinear(network.highway)
-    return ClosedFormLinear.fit(train, val, network.config.seq_len)
+    if isinstance(predictor, NetworkPredictor) and predictor.models[0].config.linear_highway:
+        return ClosedFormLinear(predictor.models[0].highway)
+    return ClosedFormLinear.fit(train, val, train.seq_len)
 
 
 def _evenest(

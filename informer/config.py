@@ -318,8 +318,9 @@ class ForecasterConfig:
     `val` is the last part of the frame handed to `Forecaster.fit`, which stops the training and
     calibrates the intervals: a share (0.2), a count of time steps (2880), or the time at which it
     begins ("2013-09-01"). `season` is the period, in steps, of the seasonal naive forecast and of
-    MASE. `look_back` is how many steps the closed-form linear baseline reads. `ensemble` networks
-    with seeds from `training.seed` on are trained, and the forecast is their mean.
+    MASE. `look_back` is how many steps the closed-form linear baseline reads, `classical_rows` how
+    many a classical one is fitted on. `ensemble` networks with seeds from `training.seed` on are
+    trained, and the forecast is their mean.
     `model.enc_in, dec_in, c_out, freq` follow from `frame`, and `model.quantiles` from `quantiles`
     where `training.loss` is pinball, see `network`.
     """
@@ -330,13 +331,14 @@ class ForecasterConfig:
     val: float | int | str = 0.2
     season: int = 24
     look_back: int = 96
+    classical_rows: int = 336
     quantiles: tuple[float, ...] = QUANTILES
     ensemble: int = 1
 
     def __post_init__(self) -> None:
         if isinstance(self.quantiles, list):  # as JSON and YAML spell a tuple
             object.__setattr__(self, "quantiles", tuple(self.quantiles))
-        _require_at_least(self, 1, "season", "look_back", "ensemble")
+        _require_at_least(self, 1, "season", "look_back", "classical_rows", "ensemble")
         _require_levels(self.quantiles, median=self.training.loss == "pinball")
         _require(
             not self.model.output_attention,

@@ -19,7 +19,15 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from informer.baselines import ClosedFormLinear, SeasonalNaive
+from informer.baselines import (
+    LINEAR_WEIGHT,
+    Baseline,
+    ClosedFormLinear,
+    calibration_windows,
+    fit_baseline,
+    look_back_of,
+    restore_baseline,
+)
 from informer.calibration import Calibration, LocalScale, calibrate
 from informer.config import MEDIAN, ForecasterConfig, InformerConfig
 from informer.data.frame import regular_panel, series_names
@@ -36,7 +44,7 @@ from informer.training.loop import EpochRecord
 
 __all__ = ["Estimator", "Forecaster"]
 
-Estimator = Literal["informer", "linear", "seasonal_naive"]
+Estimator = Literal["informer", Baseline]
 
 
 @dataclass(frozen=True)
@@ -95,15 +103,14 @@ class Forecaster:
             ConfigError: `config.val` leaves no train or no validation rows.
         """
         panel = regular_panel(frame, config.frame)
-        own = {"linear": config.look_back, "seasonal_naive": config.season, "informer": 0}
-        look_back = max(config.model.seq_len, own[estimator])
+        own = 0 if estimator == "informer" else look_back_of(estimator, config)
+        look_back = max(config.model.seq_len, own)
         scaler, train, val = _train_and_val(panel, config, look_back)
         history: tuple[EpochRecord, ...] = ()
         predictor: Predictor
-        if estimator == "linear":
-            predictor = ClosedFormLinear.fit(train, val, config.look_back)
-        elif estimator == "seasonal_naive":
-            predictor = SeasonalNaive(config.season)
+        if estimator != "informer":
+            predictor = fit_baseline(estimator, train, val, config)
+            val = calibration_windows(estimator, val)
         else:
             networks, history = train_networks(
                 train, val, config,
@@ -218,7 +225,7 @@ class Forecaster:
                 state = model.state_dict()
                 tensors |= {f"network.{i}.{name}": value for name, value in state.items()}
         elif isinstance(self.predictor, ClosedFormLinear):
-            tensors["linear.weight"] = self.predictor.weight
+            tensors[LINEAR_WEIGHT] = self.predictor.weight
         settings = {
             "estimator": self.estimator,
             "config": asdict(self.config),
@@ -237,10 +244,10 @@ class Forecaster:
         """
         settings, tensors = read_model(Path(folder))
         config = ForecasterConfig.from_dict(settings["config"])
-        predictor: Predictor = SeasonalNaive(config.season)
-        if settings["estimator"] == "linear":
-            predictor = ClosedFormLinear(tensors["linear.weight"])
-        elif settings["estimator"] == "informer":
+        predictor: Predictor
+        if settings["estimator"] != "informer":
+            predictor = restore_baseline(settings["estimator"], config, tensors)
+        else:
             models = tuple(_network(config, tensors, i) for i in range(config.ensemble))
             predictor = NetworkPredictor(models, config.training.seed)
         scale = LocalScale(**settings["scale"], typical=tensors["calibration.typical"])

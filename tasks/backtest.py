@@ -115,7 +115,9 @@ def score_champion(
     """
     served = require_champion(config, home)
     _check_comparable(served, prepared, config)
-    baselines = fit_baselines(prepared, config.forecaster_for(prepared.split))
+    baselines = fit_baselines(
+        prepared, config.forecaster_for(prepared.split), config.baselines.models
+    )
     models: dict[str, Forecaster] = {CHAMPION_NAME: served.forecaster, **baselines}
     found = score(models, prepared, config)
     report(found, run_id, folder, home)

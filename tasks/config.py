@@ -16,13 +16,14 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic_core import ErrorDetails
 
+from informer.baselines import Baseline
 from informer.config import ForecasterConfig, FrameConfig, InformerConfig, TrainingConfig
 from informer.data.split import Split, SplitConfig
 from informer.errors import ConfigError
 
 __all__ = [
-    "BaselineConfig", "DataConfig", "Dimension", "EvaluateConfig", "ForecastConfig",
-    "PromoteConfig", "RunConfig", "TuneConfig", "load_config",
+    "BaselineConfig", "BenchmarkConfig", "DataConfig", "Dimension", "EvaluateConfig",
+    "ForecastConfig", "PromoteConfig", "RunConfig", "TuneConfig", "load_config",
 ]  # fmt: skip
 
 DERIVED = ("enc_in", "dec_in", "c_out", "freq", "quantiles")
@@ -81,10 +82,23 @@ class TuneConfig(_Section):
 class BaselineConfig(_Section):
     """The forecasts that a model has to beat."""
 
+    models: tuple[Baseline, ...] = Field(
+        default=("seasonal_naive", "linear", "naive"), min_length=1
+    )
+    """Which of them every evaluation and promotion shows, and FALLBACK may serve."""
     season: int = Field(default=24, ge=1)
     """Steps in a season: what seasonal naive repeats and MASE divides by."""
     look_back: int = Field(default=96, ge=1)
     """Steps of history that the closed-form linear model reads."""
+    classical_rows: int = Field(default=336, ge=1)
+    """Steps of history that a classical model is fitted on, anew for each forecast."""
+    classical_stride: int = Field(default=25, ge=1)
+    """A classical model forecasts only every so-manieth of the origins that the others do."""
+
+    def model_post_init(self, _context: object) -> None:
+        """Refuse a baseline that is named twice."""
+        if len(set(self.models)) < len(self.models):
+            raise ValueError(f"models names one more than once: {', '.join(self.models)}")
 
 
 class EvaluateConfig(_Section):
@@ -110,6 +124,29 @@ class ForecastConfig(_Section):
     """Folder for the forecast files; empty means mlruns/forecasts/<name>."""
 
 
+class BenchmarkConfig(_Section):
+    """What `informer benchmark` runs where the command does not say."""
+
+    horizons: tuple[int, ...] = ()
+    """Steps ahead, one row of the table each; none: model.pred_len alone."""
+    seeds: int = Field(default=3, ge=1)
+    """Seeds, counted up from train.seed, over which the Informer's errors are averaged."""
+    from_horizon: dict[int, dict[str, Any]] = Field(default={})
+    """Dotted fields that differ from a horizon on, until a longer horizon's entry sets them."""
+
+    def model_post_init(self, _context: object) -> None:
+        """Refuse horizons of no step."""
+        if min((*self.horizons, *self.from_horizon), default=1) < 1:
+            raise ValueError("a horizon is below 1; count steps ahead")
+
+    def fields_at(self, horizon: int) -> dict[str, Any]:
+        """The dotted fields that hold at a horizon."""
+        found: dict[str, Any] = {}
+        for start in sorted(start for start in self.from_horizon if start <= horizon):
+            found |= self.from_horizon[start]
+        return found
+
+
 class RunConfig(_Section):
     """Everything that a run depends on besides the data itself."""
 
@@ -127,6 +164,7 @@ class RunConfig(_Section):
     evaluate: EvaluateConfig = EvaluateConfig()
     promote: PromoteConfig = PromoteConfig()
     forecast: ForecastConfig = ForecastConfig()
+    benchmark: BenchmarkConfig = BenchmarkConfig()
 
     def model_post_init(self, _context: object) -> None:
         """Check across sections what no section can see alone."""
@@ -145,6 +183,7 @@ class RunConfig(_Section):
             season=self.baselines.season,
             look_back=self.baselines.look_back,
             ensemble=self.ensemble,
+            classical_rows=self.baselines.classical_rows,
         )
 
     def forecaster_for(self, split: Split) -> ForecasterConfig:
@@ -160,7 +199,7 @@ class RunConfig(_Section):
 
 
 def load_config(conf: str, overrides: Sequence[str] = (), *, conf_dir: Path) -> RunConfig:
-    """Read a pipeline's configuration.
+    """Read a pipeline's configuration: base.yaml, what the file `extends`, the file, overrides.
 
     Args:
         conf: a file, or its name under `conf_dir` with or without `.yaml`.
@@ -172,7 +211,7 @@ def load_config(conf: str, overrides: Sequence[str] = (), *, conf_dir: Path) -> 
     """
     path = _find_conf(conf, conf_dir)
     base = conf_dir / "base.yaml"
-    raw = _merge(_read_yaml(base) if base.exists() else {}, _read_yaml(path))
+    raw = _merge(_read_yaml(base) if base.exists() else {}, _read_extended(path, conf_dir))
     for override in overrides:
         key, separator, text = override.partition("=")
         if not separator or not key:
@@ -190,7 +229,7 @@ def load_config(conf: str, overrides: Sequence[str] = (), *, conf_dir: Path) -> 
             f"model.{derived[0]} cannot be set in a pipeline: it follows from frame.columns, "
             "frame.features and frame.freq, or from train.loss. Remove it."
         )
-    raw.setdefault("name", path.stem)
+    raw.setdefault("name", path.stem.lower())
     config = _build(raw, path.name)
     space = config.tune.space
     if isinstance(space, str):
@@ -204,10 +243,27 @@ def _find_conf(conf: str, conf_dir: Path) -> Path:
     for path in tried:
         if path.is_file():
             return path
-    names = sorted(p.stem for p in conf_dir.glob("*.yaml") if p.stem != "base")
+    found = [*conf_dir.glob("*.yaml"), *conf_dir.glob("paper/*.yaml")]
+    names = sorted(p.relative_to(conf_dir).with_suffix("").as_posix() for p in found)
+    names = [name for name in names if name != "base"]
     raise ConfigError(
         f"there is no configuration {conf!r} in {conf_dir}; known are {', '.join(names) or 'none'}."
     )
+
+
+def _read_extended(path: Path, conf_dir: Path, below: tuple[Path, ...] = ()) -> dict[str, Any]:
+    """A file over the one that it `extends`, and so on."""
+    raw = _read_yaml(path)
+    parent = raw.pop("extends", None)
+    if parent is None:
+        return raw
+    chain = (*below, path.resolve())
+    found = _find_conf(str(parent), conf_dir)
+    if found.resolve() in chain:
+        raise ConfigError(
+            f"{path.name} extends {parent}, which extends it in turn. Take one `extends` out."
+        )
+    return _merge(_read_extended(found, conf_dir, chain), raw)
 
 
 def _read_yaml(path: Path) -> dict[str, Any]:

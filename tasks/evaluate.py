@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,8 +13,10 @@ from prefect import task
 from prefect.artifacts import create_markdown_artifact, create_table_artifact
 
 from informer.backtest import Backtest, backtest
+from informer.baselines import CLASSICAL, Baseline
+from informer.classical import require_library
 from informer.config import ForecasterConfig
-from informer.forecaster import Estimator, Forecaster
+from informer.forecaster import Forecaster
 from informer.metrics import summarize
 from tasks.config import RunConfig
 from tasks.home import Home
@@ -25,11 +27,10 @@ from tasks.track import log_figure, log_frame, resumed_run
 from tasks.train import Trained
 
 __all__ = [
-    "BASELINES", "CHALLENGER_NAME", "CHAMPION_NAME", "METRICS", "Evaluation", "difference",
+    "CHALLENGER_NAME", "CHAMPION_NAME", "METRICS", "Evaluation", "check_baselines", "difference",
     "evaluate", "fit_baselines", "metrics_of", "report", "rounded", "score",
 ]  # fmt: skip
 
-BASELINES: tuple[Estimator, ...] = ("seasonal_naive", "linear")
 CHALLENGER_NAME, CHAMPION_NAME = "informer", "champion"
 METRICS = ("mse", "mae", "mase", "coverage", "width", "wql")
 
@@ -44,7 +45,7 @@ class Evaluation:
         baseline_dirs: each baseline, saved as it was scored.
         champion_version: the version compared with, None where there is none.
         incomparable: why the champion could not be compared; empty where it could.
-        n_windows: windows that each model forecast.
+        n_windows: windows that each model forecast; a classical one, some of them.
     """
 
     metrics: dict[str, dict[str, float]]
@@ -56,7 +57,7 @@ class Evaluation:
     @property
     def baselines(self) -> dict[str, dict[str, float]]:
         """The baselines' errors."""
-        return {name: self.metrics[name] for name in BASELINES}
+        return {name: self.metrics[name] for name in self.baseline_dirs}
 
 
 @task(name="evaluate")
@@ -66,7 +67,7 @@ def evaluate(
     """Forecast the test rows with the new model, the baselines and the champion."""
     config = trained.config
     forecaster = Forecaster.load(trained.model_dir)
-    baselines = fit_baselines(prepared, forecaster.config)
+    baselines = fit_baselines(prepared, forecaster.config, config.baselines.models)
     models = {CHALLENGER_NAME: forecaster, **baselines}
     served = champion(config, home)
     incomparable = "" if served is None else difference(served.forecaster.config, forecaster.config)
@@ -83,16 +84,36 @@ def evaluate(
     )
 
 
-def fit_baselines(prepared: Prepared, config: ForecasterConfig) -> dict[str, Forecaster]:
-    """Every baseline, fitted on the train and validation rows."""
+def check_baselines(config: RunConfig) -> None:
+    """Make sure, before any work is done, that every baseline asked for can be fitted.
+
+    Raises:
+        ConfigError: the library behind one is not installed.
+    """
+    for name in config.baselines.models:
+        if name in CLASSICAL:
+            require_library(name)
+
+
+def fit_baselines(
+    prepared: Prepared, config: ForecasterConfig, names: Sequence[Baseline]
+) -> dict[str, Forecaster]:
+    """The baselines of these names, fitted on the train and validation rows."""
     past = history(prepared, config.frame)
-    return {name: Forecaster.fit(past, config, estimator=name) for name in BASELINES}
+    return {name: Forecaster.fit(past, config, estimator=name) for name in names}
 
 
 def score(models: Mapping[str, Forecaster], prepared: Prepared, config: RunConfig) -> Backtest:
     """Every model on the same rolling origins of the test rows; the first one's scale for all."""
     between = (prepared.split.test_start, prepared.split.test_end)
-    return backtest(models, read_rows(prepared), between, stride=config.evaluate.stride)
+    slow = [name for name, model in models.items() if model.estimator in CLASSICAL]
+    return backtest(
+        models,
+        read_rows(prepared),
+        between,
+        stride=config.evaluate.stride,
+        strides=dict.fromkeys(slow, config.baselines.classical_stride),
+    )
 
 
 def difference(served: ForecasterConfig, new: ForecasterConfig) -> str:

@@ -26,6 +26,8 @@ from prefect import task
 from prefect.artifacts import create_link_artifact
 
 import informer
+from informer.baselines import CLASSICAL
+from informer.classical import LIBRARY
 from informer.forecaster import Forecaster
 from tasks.config import RunConfig
 from tasks.errors import RegistryError
@@ -137,7 +139,7 @@ def register(
             code_paths=code_paths,
             signature=infer_signature(example, forecast),
             input_example=example,
-            pip_requirements=[f"{n}=={_version(n)}" for n in REQUIREMENTS],
+            pip_requirements=[f"{n}=={_version(n)}" for n in _needed(forecaster)],
             registered_model_name=name,
             metadata={"estimator": forecaster.estimator, "data_sha256": prepared.raw.sha256},
         )
@@ -183,6 +185,11 @@ def promote_version(name: str, version: str, home: Home) -> str | None:
         client.set_registered_model_alias(name, PREVIOUS, before.version)
     client.set_registered_model_alias(name, CHAMPION, version)
     return None if before is None else str(before.version)
+
+
+def _needed(forecaster: Forecaster) -> tuple[str, ...]:
+    """The distributions without which the model cannot be served."""
+    return (*REQUIREMENTS, LIBRARY) if forecaster.estimator in CLASSICAL else REQUIREMENTS
 
 
 def _version(distribution: str) -> str:

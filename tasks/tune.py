@@ -24,7 +24,7 @@ from tasks.prepare import Prepared, history
 from tasks.progress import Progress
 from tasks.track import child_run, connect
 
-__all__ = ["Tuned", "open_study", "study_name", "suggest", "tune"]
+__all__ = ["Tuned", "open_study", "present_values", "study_name", "suggest", "tune"]
 
 HEARTBEAT_S, GRACE_S, LOCK_S = 30, 90, 60
 FINISHED = (TrialState.COMPLETE, TrialState.PRUNED)
@@ -102,7 +102,7 @@ def tune(prepared: Prepared, config: RunConfig, parent_run_id: str, home: Home) 
         return Tuned(name)
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     study = open_study(name, config, home)
-    study.enqueue_trial(_present_values(config, space), skip_if_exists=True)
+    study.enqueue_trial(present_values(config, space), skip_if_exists=True)
     done = sum(trial.state in FINISHED for trial in study.get_trials(deepcopy=False))
     missing = max(0, config.tune.n_trials - done)
     get_run_logger().info("study %s: %d trials finished, %d to go", name, done, missing)
@@ -120,7 +120,7 @@ def tune(prepared: Prepared, config: RunConfig, parent_run_id: str, home: Home) 
     return Tuned(name, dict(best.params), best.value, len(study.get_trials(states=FINISHED)))
 
 
-def _present_values(config: RunConfig, space: Mapping[str, Dimension]) -> dict[str, Any]:
+def present_values(config: RunConfig, space: Mapping[str, Dimension]) -> dict[str, Any]:
     """The configuration's own values, which the first trial tries."""
     dump = config.model_dump(mode="json")
     values = {}

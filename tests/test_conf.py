@@ -13,6 +13,7 @@ from tasks.track import flatten
 
 CONF = Path(__file__).parents[1] / "conf"
 PIPELINES = sorted(p.stem for p in CONF.glob("*.yaml") if p.stem != "base")
+PAPER = sorted(p.stem for p in CONF.glob("paper/etth1-*.yaml"))
 DERIVED = {"model.enc_in", "model.dec_in", "model.c_out", "model.freq", "model.quantiles"}
 
 
@@ -25,6 +26,45 @@ def test_a_pipeline_is_valid_and_fits_its_contract(name):
     config = load_config(name, conf_dir=CONF)
     assert config.name == name
     check_columns(read_contract(CONF / config.data.contract), config.frame)
+
+
+@pytest.mark.parametrize("name", PIPELINES)
+def test_a_pipeline_can_be_benchmarked_at_each_of_its_horizons(name):
+    config = load_config(name, conf_dir=CONF)
+    for horizon in (*config.benchmark.horizons, *config.benchmark.from_horizon):
+        config.with_values(config.benchmark.fields_at(horizon) | {"model.pred_len": horizon})
+
+
+def test_every_row_of_the_paper_s_table_has_its_file():
+    rows = {f"etth1-{features}-{h}" for features in "MS" for h in (24, 48, 168, 336, 720)}
+    assert set(PAPER) == rows
+
+
+# As the authors' scripts/ETTh1.sh has them: seq_len, label_len, factor.
+SCRIPT = {
+    "M": {24: (48, 48, 3), 48: (96, 48, 5), 168: (168, 168, 5), 336: (168, 168, 5),
+          720: (336, 336, 5)},
+    "S": {24: (720, 168, 5), 48: (720, 168, 5), 168: (720, 336, 5), 336: (720, 336, 5),
+          720: (720, 336, 5)},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", PAPER)
+def test_a_row_of_the_paper_is_as_its_authors_ran_it(name):
+    _, features, horizon = name.split("-")
+    config = load_config(f"paper/{name}", conf_dir=CONF)
+    check_columns(read_contract(CONF / config.data.contract), config.frame)
+    assert config.name == name.lower()
+    model, train = config.model, config.train
+    assert (config.frame.features, model.pred_len) == (features, int(horizon))
+    assert (model.seq_len, model.label_len, model.factor) == SCRIPT[features][int(horizon)]
+    assert (model.d_model, model.d_ff, model.n_heads, model.dropout) == (512, 2048, 8, 0.05)
+    assert (model.e_layers, model.d_layers, model.attn, model.embed) == (2, 1, "prob", "timeF")
+    assert (model.distil, model.mix, model.activation) == (True, True, "gelu")
+    assert (model.instance_norm, model.linear_highway) == (False, False)
+    assert (train.optimizer, train.learning_rate, train.schedule) == ("adam", 1e-4, "type1")
+    assert (train.epochs, train.patience, train.batch_size) == (6, 3, 32)
+    assert (config.split.train, config.split.val, config.split.test) == (8640, 2880, 2880)
 
 
 @pytest.mark.parametrize("path", sorted(CONF.glob("search/*.yaml")), ids=lambda p: p.stem)

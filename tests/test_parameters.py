@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import importlib
 import re
+import sys
 from collections import Counter
 from dataclasses import fields, is_dataclass
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -14,16 +17,28 @@ import pytest
 import yaml
 from pydantic import BaseModel
 
-from informer import ForecasterConfig, Informer, InformerConfig
+from benchmarks import parameters_page as measured
+from informer import ForecasterConfig, Informer, InformerConfig, TrainingConfig
 from informer.config import BESIDE_THE_PAPER
 from informer.interop import save_reference_checkpoint
 from tasks.config import Dimension, RunConfig
 
-DOCS = Path(__file__).parents[1] / "docs"
+ROOT = Path(__file__).parents[1]
+DOCS = ROOT / "docs"
+ENGLISH, CHINESE = DOCS / "parameters.md", DOCS / "parameters.zh.md"
 PAGES = sorted(DOCS.glob("parameters*.md"))  # the same content in each language
 LIBRARY = (DOCS / "library.md").read_text(encoding="utf-8")
 EXAMPLES = re.findall(r"```python\n(.*?)```", LIBRARY, flags=re.DOTALL)
 REQUIRED = "required"
+WORDS_FOR_REQUIRED = {"parameters": REQUIRED, "parameters.zh": "必填"}
+CJK = re.compile(r"[\u4e00-\u9fff]")
+
+# Fields of the network and of the training that benchmarks/parameters.py does not vary.
+NOT_VARIED = {
+    "model.enc_in", "model.dec_in", "model.c_out", "model.freq", "model.quantiles",
+    "model.output_attention",
+    "train.epochs", "train.patience", "train.accelerator", "train.devices", "train.compile",
+}  # fmt: skip
 SECTIONS = ("frame", "model", "training")  # of ForecasterConfig, which the pipeline has too
 N_COLUMNS = 6  # conf/, reference, default, what it does, range, cost
 
@@ -46,6 +61,31 @@ SMALLER = {
     "2025-01-01": "2024-01-21",
     '"pred_len": 24}': '"pred_len": 24, "d_model": 8, "d_ff": 16, "n_heads": 2}',
 }
+
+EXAMPLE = {
+    "command": "python benchmarks/parameters.py", "commit": "0123456789", "device": "a CPU",
+    "threads": 2, "torch": "2",
+    "rows": [
+        {
+            "variant": {}, "val_mse": 0.4, "val_mae": 0.5, "step_ms": 50.0, "peak_bytes": 2e7,
+            "n_weights": 1000,
+        },
+        {
+            "variant": {"model.d_ff": 64},
+            "difference": {
+                "val_mse": -0.1, "val_mae": 0.005, "step_ms": 0.0, "peak_bytes": float("nan"),
+                "n_weights": -0.5,
+            },
+        },
+        {
+            "variant": {"train.seed": 1},
+            "difference": {
+                "val_mse": 0.02, "val_mae": -0.01, "step_ms": 0.03, "peak_bytes": 0.04,
+                "n_weights": 0.0,
+            },
+        },
+    ],
+}  # fmt: skip
 
 
 def default_of(info: Any) -> object:
@@ -77,9 +117,16 @@ CODE = defaults_in_the_code()
 
 def rows_of(page: Path) -> list[list[str]]:
     """The cells of every row that describes a parameter: its name stands first, in backticks."""
-    lines = page.read_text(encoding="utf-8").splitlines()
+    text = page.read_text(encoding="utf-8")
+    lines = text.replace(measured.measured(text), "").splitlines()
     tables = [line for line in lines if re.match(r"\| `[A-Za-z]", line)]
     return [[cell.strip() for cell in line.strip("|").split("|")] for line in tables]
+
+
+def section_measured(page: Path) -> str:
+    """The section that says what was measured, and how."""
+    sections = page.read_text(encoding="utf-8").split("\n## ")
+    return next(text for text in sections if measured.BEGIN in text)
 
 
 def plain(value: object) -> object:
@@ -87,8 +134,105 @@ def plain(value: object) -> object:
     return list(value) if isinstance(value, tuple) else value
 
 
-def test_there_is_a_page_of_parameters():
-    assert DOCS / "parameters.md" in PAGES
+@pytest.fixture
+def script(monkeypatch) -> ModuleType:
+    """benchmarks/parameters.py, which finds its neighbours as a script does."""
+    monkeypatch.setattr(sys, "path", [str(ROOT / "benchmarks"), *sys.path])
+    return importlib.import_module("parameters")
+
+
+def test_there_is_a_page_of_parameters_in_each_language():
+    assert PAGES == sorted([ENGLISH, CHINESE]) == sorted(measured.PAGES.values())
+
+
+def test_the_pages_link_to_each_other_on_their_first_line_and_the_contents_to_both():
+    contents = (DOCS / "README.md").read_text(encoding="utf-8")
+    for page, other in ((ENGLISH, CHINESE), (CHINESE, ENGLISH)):
+        assert f"]({other.name})" in page.read_text(encoding="utf-8").splitlines()[0]
+        assert f"]({other.name})" in contents
+
+
+def test_both_pages_have_the_same_sections_tables_and_rows():
+    def outline(page: Path) -> list[str]:
+        lines = page.read_text(encoding="utf-8").splitlines()
+        marks = [re.match(r"#+ |\|(?=---)|\d\. |\| `?--|<!--.*", line) for line in lines]
+        return [mark.group() for mark in marks if mark]
+
+    assert outline(CHINESE) == outline(ENGLISH)
+    of_both = zip(rows_of(ENGLISH), rows_of(CHINESE), strict=True)
+    assert [(one, other) for one, other in of_both if one[:2] != other[:2]] == []
+
+
+def test_a_cell_names_the_same_numbers_and_values_on_both_pages():
+    def named(cell: str) -> list[str]:
+        return sorted(re.findall(r"`[^`]+`|\d+(?:\.\d+)?", cell))
+
+    differing = [
+        (english, chinese)
+        for one, other in zip(rows_of(ENGLISH), rows_of(CHINESE), strict=True)
+        for english, chinese in zip(one[3:], other[3:], strict=True)
+        if named(english) != named(chinese)
+    ]
+    assert differing == []
+
+
+def test_the_chinese_page_is_in_chinese():
+    assert [row[0] for row in rows_of(CHINESE) if not CJK.search(row[3])] == []
+    assert not CJK.search("\n".join(ENGLISH.read_text(encoding="utf-8").splitlines()[1:]))
+
+
+@pytest.mark.parametrize("language", measured.PAGES)
+def test_what_the_page_says_was_measured_is_what_was_measured(language):
+    page = measured.PAGES[language].read_text(encoding="utf-8")
+    assert measured.measured(page) == measured.render(measured.read_results(), language)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda p: p.stem)
+def test_the_base_that_the_page_names_is_the_one_that_is_measured(page, script):
+    named = re.findall(r"`(frame|model|train)\.(\w+): ([^`]+)`", section_measured(page))
+    assert len(named) > 9
+    base = {**vars(script.BASE), "train": script.BASE.training}
+    wrong = [n for n in named if getattr(base[n[0]], n[1]) != yaml.safe_load(n[2])]
+    assert wrong == []
+
+
+def test_every_parameter_of_network_and_training_is_varied_or_said_not_to_be(script):
+    sections = {"model": InformerConfig, "train": TrainingConfig}
+    known = {f"{name}.{field.name}" for name, of in sections.items() for field in fields(of)}
+    varied = {name for variant in script.VARIANTS for name in variant}
+    assert varied == known - NOT_VARIED
+    told = NOT_VARIED - {
+        "model.enc_in",
+        "model.dec_in",
+        "model.c_out",
+        "model.freq",
+        "model.quantiles",
+    }  # from `frame` and `train.loss`
+    for page in PAGES:
+        assert [name for name in told if f"`{name}`" not in section_measured(page)] == []
+
+
+def test_every_variant_is_another_configuration(script):
+    made = [script.configured(script.BASE, variant) for variant in script.VARIANTS]
+    assert script.BASE not in made
+    assert [a for i, a in enumerate(made) if a in made[:i]] == []
+
+
+def test_the_results_are_of_the_variants_of_the_code(script):
+    results = measured.read_results()
+    if results is None:
+        pytest.skip("benchmarks/parameters.py has not run yet")
+    found = [row["variant"] for row in results["rows"]]
+    expected = [{k: plain(v) for k, v in variant.items()} for variant in script.VARIANTS]
+    assert found == [{}, *expected]
+
+
+def test_a_difference_within_the_noise_stands_in_parentheses():
+    table = measured.render(EXAMPLE, "en").splitlines()[2:]
+    assert table[2] == "| the base | - | 0.400 | 0.500 | 50 ms | 20 MB | 1,000 |"
+    assert table[3] == "| noise: base, 2 seeds | - | 2.0 % | 1.0 % | 3.0 % | 4.0 % | = |"
+    assert table[4] == "| `model.d_ff` | `64` | -10.0 % | (+0.5 %) | = | - | -50.0 % |"
+    assert len(table) == 5
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda p: p.stem)
@@ -104,7 +248,9 @@ def test_every_default_on_the_page_is_the_code_s(page):
     wrong = {}
     for name, _, default, *_ in rows_of(page):
         expected = plain(CODE[name.strip("`")])
-        given = default if "`" not in default else yaml.safe_load(default.strip("`"))
+        given = yaml.safe_load(default.strip("`")) if "`" in default else default
+        if given == WORDS_FOR_REQUIRED[page.stem]:
+            given = REQUIRED
         if (type(given), given) != (type(expected), expected):
             wrong[name] = (given, expected)
     assert wrong == {}
@@ -123,7 +269,7 @@ def test_every_flag_of_the_reference_is_answered_and_none_is_invented(page):
 
 
 def test_a_parameter_of_the_reference_s_name_stands_beside_its_flag():
-    flags = {row[0].strip("`"): row[1] for row in rows_of(DOCS / "parameters.md")}
+    flags = {row[0].strip("`"): row[1] for row in rows_of(ENGLISH)}
     own = {*BESIDE_THE_PAPER, "backend"}
     network = {field.name for field in fields(InformerConfig)} - own
     assert [name for name in network if f"`--{name}`" not in flags[f"model.{name}"]] == []

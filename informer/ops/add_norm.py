@@ -29,7 +29,9 @@ def add_norm(residual: Tensor, x: Tensor, dropout: Dropout, norm: nn.LayerNorm) 
         return normalised
     drops = dropout.training and dropout.p > 0
     mask = Mask.draw(dropout.p) if drops else _NOTHING
-    y: Tensor = _AddNorm.apply(residual, x, norm.weight, norm.bias, norm.eps, mask)  # type: ignore[no-untyped-call]
+    y: Tensor = _AddNorm.apply(  # type: ignore[no-untyped-call]
+        residual.float(), x.float(), norm.weight, norm.bias, norm.eps, mask
+    )
     return y
 
 

@@ -109,7 +109,7 @@ def _wide(x: Tensor) -> torch.dtype:
 
 def _running_sum(x: Tensor, *, backwards: bool) -> Tensor:
     """Sums (B, L, H, E) over all rows of `x` up to each, or from each on."""
-    if suits_kernel(x):
+    if x.dtype == torch.float32 and suits_kernel(x):
         x = x.contiguous()
         total = torch.empty_like(x)
         call("running_sum", x, total, *x.shape[:2], x.shape[2] * x.shape[3], int(backwards))

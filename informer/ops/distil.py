@@ -34,7 +34,7 @@ def distil(x: Tensor, conv: nn.Conv1d, norm: nn.BatchNorm1d | nn.SyncBatchNorm) 
     assert conv.bias is not None
     if suits_kernel(x) and type(norm) is nn.BatchNorm1d and (norm.training or not _keeps_graph(x)):
         rows: Tensor = _Convolve.apply(x, weight, conv.bias)  # type: ignore[no-untyped-call]
-        return _normalise_and_halve(rows, norm)
+        return _normalise_and_halve(rows.float(), norm)
     convolved = F.linear(_neighbours(x), weight.t(), conv.bias)  # (B, L, D)
     normalised = norm(convolved.view(B * L, D)).view(B, L, D)
     # As an image of width 1 whose channels come last, the rows need no turning.
@@ -63,7 +63,9 @@ class _Convolve(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:  # noqa: ANN401
         ctx.save_for_backward(x, weight)
-        return F.linear(_neighbours(x), weight.t(), bias)  # (B, L, D)
+        autocast = torch.is_autocast_enabled("cpu")
+        dtype = torch.get_autocast_dtype("cpu") if autocast else x.dtype
+        return F.linear(_neighbours(x.to(dtype)), weight.t(), bias)  # (B, L, D)
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, Tensor, Tensor]:  # noqa: ANN401
@@ -71,10 +73,11 @@ class _Convolve(torch.autograd.Function):
         D = x.shape[-1]
         # A row is the one after to its predecessor, and the one before to its successor.
         around = _neighbours(grads[0]).flatten(0, 1)  # (B * L, 3 * D)
-        turned = weight.view(3, D, D).flip(0).transpose(1, 2).reshape(3 * D, D)
-        grad_x = (around @ turned).view(x.shape)
-        grad_weight = (x.flatten(0, 1).t() @ around).view(D, 3, D).flip(1).transpose(0, 1)
-        return grad_x, grad_weight.reshape(3 * D, D), grads[0].sum(dim=(0, 1))
+        turned = weight.view(3, D, D).flip(0).transpose(1, 2).reshape(3 * D, D).to(around.dtype)
+        grad_x = (around @ turned).view(x.shape).to(x.dtype)
+        of_weight = x.flatten(0, 1).to(around.dtype).t() @ around  # (D, 3 * D)
+        grad_weight = of_weight.view(D, 3, D).flip(1).transpose(0, 1).reshape(3 * D, D)
+        return grad_x, grad_weight.to(weight.dtype), grads[0].sum((0, 1), dtype=weight.dtype)
 
 
 def _normalise_and_halve(x: Tensor, norm: nn.BatchNorm1d) -> Tensor:

@@ -22,7 +22,7 @@ __all__ = ["Activation", "feed_forward"]
 Activation = Literal["gelu", "relu"]
 Parameters = tuple[Tensor, Tensor, Tensor, Tensor]  # (d_ff, D), (d_ff,), (D, d_ff), (D,)
 
-_CHUNK_ROWS = 2048
+_CHUNK_NUMBERS = 2**22  # of the hidden layer
 
 
 def feed_forward(
@@ -114,10 +114,10 @@ class _FeedForward(torch.autograd.Function):
 def _chunks(hidden: Tensor, mask: Mask | None) -> list[tuple[slice, Mask | None]]:
     """Slices of the rows, and the mask for each."""
     n_rows, width = hidden.shape
-    starts = range(0, n_rows, _CHUNK_ROWS)
+    step = max(1, _CHUNK_NUMBERS // width)
     return [
-        (slice(n, n + _CHUNK_ROWS), None if mask is None else mask.from_position(n * width))
-        for n in starts
+        (slice(n, n + step), None if mask is None else mask.from_position(n * width))
+        for n in range(0, n_rows, step)
     ]
 
 

@@ -3,8 +3,8 @@
     B batch   L query length   S key length   H heads   E width per head
 
 torch's fused attention has no dropout on the CPU and falls back to one that stores the weights
-four times, (B, H, L, S) each. Here they are computed for a few samples at a time, and once more on
-the way back.
+four times, (B, H, L, S) each. Here they are computed for a few samples at a time, and, unless they
+are few, once more on the way back.
 """
 
 from __future__ import annotations
@@ -51,25 +51,29 @@ class _Attend(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, q: Tensor, k: Tensor, v: Tensor, causal: bool, mask: Mask) -> Tensor:  # noqa: ANN401
-        ctx.save_for_backward(q, k, v)
+        # Side by side, or every product of matrices would put them so once more.
+        q, k, v = (x.contiguous() for x in (q, k, v))
         ctx.causal, ctx.mask = causal, mask
-        context = torch.empty_like(q.transpose(1, 2)).transpose(1, 2)  # rows of all heads together
-        for part, start in _chunks(q, k):
+        weights: Tensor | None = None
+        context = q.new_empty(q.transpose(1, 2).shape).transpose(1, 2)  # rows of all heads together
+        chunks = _chunks(q, k)
+        for part, start in chunks:
             weights = _weights(q[part], k[part], causal)  # (b, H, L, S)
             context[part] = drop(weights, mask.from_position(start)) @ v[part]
+        ctx.save_for_backward(q, k, v, weights if len(chunks) == 1 else None)
         return context
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:  # noqa: ANN401
-        (grad,) = grads
-        q, k, v = ctx.saved_tensors
+        q, k, v, kept = ctx.saved_tensors
+        grad = grads[0].contiguous()  # (B, H, L, E)
         scale = 1 / math.sqrt(q.shape[-1])
         grad_q, grad_k, grad_v = (
-            torch.empty_like(x.transpose(1, 2)).transpose(1, 2) for x in (q, k, v)
-        )
+            x.new_empty(x.transpose(1, 2).shape).transpose(1, 2) for x in (q, k, v)
+        )  # rows of all heads together
         for part, start in _chunks(q, k):
             mask = ctx.mask.from_position(start)
-            weights = _weights(q[part], k[part], ctx.causal)  # (b, H, L, S)
+            weights = _weights(q[part], k[part], ctx.causal) if kept is None else kept
             grad_v[part] = drop(weights, mask).transpose(-2, -1) @ grad[part]
             grad_weights = drop(grad[part] @ v[part].transpose(-2, -1), mask)
             grad_scores = torch.mul(grad_weights, weights)

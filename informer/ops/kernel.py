@@ -34,10 +34,15 @@ _FLAGS = (
 
 
 def suits_kernel(*tensors: Tensor) -> bool:
-    """Whether C functions can work on tensors: in float32 on the CPU, run as they are written."""
-    plain = all(x.device.type == "cpu" and x.dtype == torch.float32 for x in tensors)
-    as_written = not torch.compiler.is_compiling() and not torch.is_autocast_enabled("cpu")
-    return plain and as_written and load_kernel() is not None
+    """Whether C functions can work on tensors: in float32 on the CPU, run as they are written.
+
+    Under autocast they may be of its precision too; a caller then widens them to float32.
+    """
+    known = {torch.float32}
+    if torch.is_autocast_enabled("cpu"):
+        known.add(torch.get_autocast_dtype("cpu"))
+    plain = all(x.device.type == "cpu" and x.dtype in known for x in tensors)
+    return plain and not torch.compiler.is_compiling() and load_kernel() is not None
 
 
 def call(name: str, *arguments: Tensor | float | None) -> int:

@@ -151,3 +151,11 @@ def test_a_forecast_without_a_champion_says_how_to_get_one(fails):
     status, line = fails("forecast", "tiny", "name=unknown")
     assert status == 1
     assert "informer retrain" in line
+
+
+def test_debug_shows_where_a_failure_came_from(home, capsys):
+    assert main(["data", "fetch", "no-such-set", "--debug"]) == 2
+    shown = capsys.readouterr().err
+    assert "Traceback (most recent call last)" in shown
+    assert "ConfigError" in shown
+    assert shown.splitlines()[-1].startswith("error: ")

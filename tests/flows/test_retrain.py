@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from importlib.util import find_spec
+from pathlib import Path
 
 import mlflow
 import pandas as pd
@@ -47,7 +49,7 @@ def test_the_record_has_the_documented_fields(first):
     assert first["verdict"] in ("PROMOTE", "FALLBACK")
     assert first["promoted"] == (first["verdict"] == "PROMOTE")
     assert set(first["metrics"]) == {"mse", "mae", "mase", "coverage", "width", "wql"}
-    assert set(first["baselines"]) == {"seasonal_naive", "linear"}
+    assert set(first["baselines"]) == {"seasonal_naive", "linear", "naive"}
     assert first["champion"] is None
     assert first["n_windows"] == 2 * len(range(0, 120 - 6 + 1, 4))
 
@@ -201,6 +203,12 @@ def test_forecasts_repeat_and_can_look_back_in_time(first, home, capsys, tmp_pat
     assert past["cutoff"] == "2024-01-20T12:00:00"
 
 
+@pytest.mark.skipif(find_spec("statsforecast") is not None, reason="`classical` is installed")
+def test_a_baseline_whose_library_is_missing_is_told_before_any_work(home, capsys):
+    assert main(["retrain", "tiny", "baselines.models=[linear, auto_ets]"]) == 2
+    assert "pip install 'informer-pipeline[classical]'" in capsys.readouterr().err
+
+
 def test_a_fallback_serves_the_best_baseline_behind_the_same_signature(home, capsys, client):
     untrained = ["name=untrained", "train.learning_rate=1e-9", "tune.n_trials=0"]
     record = run(capsys, "retrain", "tiny", *untrained)
@@ -219,3 +227,21 @@ def test_a_fallback_serves_the_best_baseline_behind_the_same_signature(home, cap
     assert {k: str(v) for k, v in aliases.items()} == {
         "champion": "1", "previous": "2", "challenger": "1",
     }  # fmt: skip
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::Warning:statsforecast", "ignore::Warning:numba")
+def test_a_classical_baseline_serves_where_it_is_the_best(first, home, capsys, client):
+    pytest.importorskip("statsforecast", reason="the extra `classical` is not installed")
+    record = run(
+        capsys, "retrain", "tiny", "name=classical", "train.learning_rate=1e-9", "tune.n_trials=0",
+        "baselines.models=[naive, auto_ets]", "baselines.classical_rows=72", "evaluate.stride=1",
+    )  # fmt: skip
+    assert set(record["baselines"]) == {"naive", "auto_ets"}
+    assert record["verdict"] == "FALLBACK"
+    assert client.get_model_version("classical", "2").tags["estimator"] == "auto_ets"
+    table = pd.read_parquet(record["forecast_path"])
+    assert len(table) == 24
+    assert (table["y_hat_q10"] < table["y_hat_q90"]).all()
+    folder = mlflow.artifacts.download_artifacts("models:/classical@champion/requirements.txt")
+    assert "statsforecast==" in Path(folder).read_text()

@@ -82,3 +82,13 @@ def test_windows_scored_in_parts_score_as_at_once(models, monkeypatch):
     monkeypatch.setattr("informer.scoring.MAX_ENTRIES", 9 * 6 * 4)
     parts = backtest(models, rows(), TEST)
     pd.testing.assert_frame_equal(parts.scores, whole.scores, rtol=1e-5)
+
+
+def test_a_slow_model_may_forecast_some_of_the_origins(models):
+    whole, some = (backtest(models, rows(), TEST, strides=s) for s in (None, {"linear": 10}))
+    assert some.n_windows == whole.n_windows == 35
+    counts = some.scores.groupby("model")["n"].unique()
+    assert (counts["linear"].tolist(), counts["seasonal_naive"].tolist()) == ([4], [35])
+    assert some.examples["cutoff"].max() == TIMES[229]  # the first model's own origins
+    by_model = [t.scores.query("model == 'seasonal_naive'")["mse"].tolist() for t in (whole, some)]
+    assert by_model[0] == by_model[1]

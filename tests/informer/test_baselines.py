@@ -1,4 +1,4 @@
-"""The two baselines against what they must give by definition."""
+"""The baselines against what they must give by definition."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from informer.baselines import ClosedFormLinear, SeasonalNaive
+from informer.baselines import ClosedFormLinear, Naive, SeasonalNaive
 from informer.data.windows import Windows, window_origins
 
 
@@ -20,6 +20,13 @@ def windows(values: np.ndarray, look_back: int, pred_len: int, n_targets: int) -
         pred_len=pred_len,
         n_targets=n_targets,
     )
+
+
+def test_naive_repeats_the_last_value_of_the_last_channels():
+    values = np.stack([np.arange(10.0), 100 + np.arange(10.0)], axis=1)
+    forecast = Naive().predict(windows(values, 4, 3, 1), torch.tensor([0, 2]))
+    assert forecast[..., 0].tolist() == [[103] * 3, [105] * 3]
+    assert Naive().look_back == 1
 
 
 def test_seasonal_naive_repeats_the_last_season_also_beyond_one():

@@ -114,7 +114,13 @@ MODERN = replace(
 
 @pytest.mark.parametrize(
     ("estimator", "config"),
-    [("informer", CONFIG), ("informer", MODERN), ("linear", CONFIG), ("seasonal_naive", CONFIG)],
+    [
+        ("informer", CONFIG),
+        ("informer", MODERN),
+        ("linear", CONFIG),
+        ("seasonal_naive", CONFIG),
+        ("naive", CONFIG),
+    ],
 )
 def test_a_saved_forecaster_forecasts_alike(estimator, config, tmp_path):
     forecaster = Forecaster.fit(history(), config, estimator=estimator)

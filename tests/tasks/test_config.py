@@ -101,3 +101,35 @@ def test_the_search_space_may_lie_in_a_file_of_its_own(conf_dir):
     assert config.tune.space["train.batch_size"].high == 64
     with pytest.raises(ConfigError, match="cannot read"):
         load_config("rows", ["tune.space=search/none.yaml"], conf_dir=Path(conf_dir))
+
+
+def test_a_configuration_says_only_what_differs_from_the_one_that_it_extends(conf_dir):
+    (conf_dir / "more").mkdir()
+    (conf_dir / "more" / "Wide.yaml").write_text("extends: rows.yaml\nmodel: {d_model: 32}\n")
+    (conf_dir / "wider.yaml").write_text("extends: more/Wide\nmodel: {d_model: 64}\n")
+    wide, wider = (load_config(name, conf_dir=conf_dir) for name in ("more/Wide", "wider"))
+    assert (wide.name, wide.model.d_model, wide.model.n_heads) == ("wide", 32, 2)
+    assert (wider.name, wider.model.d_model, wider.model.n_heads) == ("wider", 64, 2)
+    assert wider.train.epochs == 4
+
+
+def test_configurations_that_extend_one_another_are_refused(conf_dir):
+    (conf_dir / "a.yaml").write_text("extends: b\n")
+    (conf_dir / "b.yaml").write_text("extends: a\n")
+    with pytest.raises(ConfigError, match="extends a, which extends it in turn"):
+        load_config("a", conf_dir=conf_dir)
+    (conf_dir / "c.yaml").write_text("extends: nowhere\n")
+    with pytest.raises(ConfigError, match="there is no configuration 'nowhere'"):
+        load_config("c", conf_dir=conf_dir)
+
+
+def test_what_differs_at_a_horizon_holds_until_a_longer_one_sets_it(conf_dir):
+    text = "{48: {train.epochs: 2}, 96: {train.seed: 7}, 720: {train.epochs: 1}}"
+    config = load_config("rows", [f"benchmark.from_horizon={text}"], conf_dir=conf_dir)
+    at = config.benchmark.fields_at
+    assert at(24) == {}
+    assert at(48) == at(95) == {"train.epochs": 2}
+    assert at(336) == {"train.epochs": 2, "train.seed": 7}
+    assert at(720) == {"train.epochs": 1, "train.seed": 7}
+    again = config.with_values({"train.seed": 1})
+    assert again.benchmark == config.benchmark

@@ -12,7 +12,7 @@ from informer.data.split import Split
 from tasks.config import RunConfig, load_config
 from tasks.prepare import Prepared
 from tasks.sources import Snapshot
-from tasks.tune import _present_values, study_name, suggest
+from tasks.tune import present_values, study_name, suggest
 
 CONF = Path(__file__).parents[2] / "conf"
 SPLIT = Split(*(pd.Timestamp(f"2024-0{month}-01") for month in (1, 2, 3)))
@@ -45,11 +45,11 @@ def test_other_data_makes_another_study():
 def test_the_first_trial_tries_the_values_of_the_configuration():
     space = config().tune.space
     assert isinstance(space, dict)
-    assert _present_values(config(), space) == {
+    assert present_values(config(), space) == {
         "model.d_model": 32, "model.dropout": 0.1, "train.learning_rate": 5e-4,
     }  # fmt: skip
     outside = config("train.learning_rate=0.5")
-    assert "train.learning_rate" not in _present_values(outside, space)
+    assert "train.learning_rate" not in present_values(outside, space)
 
 
 def test_each_kind_of_dimension_suggests_values_of_its_own_type():

@@ -88,3 +88,15 @@ def test_the_mask_is_the_one_that_dropout_makes_of_the_seed():
     y = add_norm(torch.zeros_like(x), x, Dropout(0.5, is_fast=True).train(), norm)
     torch.manual_seed(3)
     torch.testing.assert_close(y, norm(drop(x, Mask.draw(0.5))))
+
+
+def test_under_autocast_rows_of_both_precisions_are_normalised_in_float32():
+    residual = torch.randn(4, 6, 16, requires_grad=True)
+    x = torch.randn(4, 6, 16).bfloat16().requires_grad_()
+    norm, dropout = layer_norm(16), Dropout(0.0, is_fast=True)
+    with torch.autocast("cpu", torch.bfloat16):
+        y = add_norm(residual, x, dropout, norm)
+    assert y.dtype == torch.float32
+    torch.testing.assert_close(y, norm(residual + x.float()), atol=1e-5, rtol=1e-5)
+    grads = torch.autograd.grad(y.square().sum(), (residual, x))
+    assert [g.dtype for g in grads] == [torch.float32, torch.bfloat16]

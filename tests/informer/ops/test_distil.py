@@ -93,3 +93,18 @@ def test_a_gradient_in_evaluation_is_right_too():
     norm.eval()
     found, wanted = run(distil, x, conv, norm), run(as_the_paper_has_it, x, conv, norm)
     torch.testing.assert_close(found, wanted, atol=1e-5, rtol=1e-4)
+
+
+@pytest.mark.skipif(load_kernel() is None, reason="no C compiler")
+def test_bfloat16_under_autocast_stays_near_float32():
+    torch.manual_seed(0)
+    x = torch.randn(4, 30, 16, requires_grad=True)
+    conv, norm = layers(16)
+    expected, wanted = run(distil, x, conv, copy.deepcopy(norm))
+    with torch.autocast("cpu", torch.bfloat16):
+        y, gradients = run(distil, x, conv, norm)
+    assert y.dtype == torch.float32
+    torch.testing.assert_close(y, expected, atol=0.1, rtol=0.05)
+    for name, found, exact in zip(("x", "weight"), gradients, wanted, strict=False):
+        assert found.dtype == exact.dtype, name
+        assert torch.cosine_similarity(found.flatten(), exact.flatten(), dim=0) > 0.97, name

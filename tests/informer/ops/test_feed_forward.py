@@ -18,7 +18,7 @@ def draw(dtype=torch.float32):
 
 @pytest.fixture(autouse=True)
 def _several_chunks(monkeypatch):
-    monkeypatch.setattr(module, "_CHUNK_ROWS", 4)  # of fifteen rows: the last chunk is shorter
+    monkeypatch.setattr(module, "_CHUNK_NUMBERS", 4 * 8)  # of fifteen rows four at a time
 
 
 def in_one_piece(x, parameters, activation, mask=None):

@@ -1,0 +1,108 @@
+"""`informer benchmark`: what it does with its arguments, and what it shows."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.table import Column, Table
+
+from flows.answer import finish
+from informer.baselines import CLASSICAL
+from tasks.bar import Bar
+from tasks.benchmark.published import Published, read_published
+from tasks.benchmark.results import read_rows, write_rows
+from tasks.benchmark.run import PARTS, Row, count_fits, run_horizon
+from tasks.benchmark.setting import Options, prepare
+from tasks.home import check_writable, find_home
+
+__all__ = ["benchmark"]
+
+
+def benchmark(args: argparse.Namespace) -> int:
+    """Fit, score and show horizon by horizon; what is finished is kept where the next one fails."""
+    home = find_home()
+    setting = prepare(_options(args), home)
+    output = None if args.output is None else Path(args.output).expanduser().absolute()
+    if output is not None:
+        read_rows(output)  # refuses a file of another kind before hours are spent
+        check_writable(output.parent)
+    hints = Console(stderr=True, highlight=False, soft_wrap=True)
+    for warning in setting.warnings:
+        hints.print(f"warning: {warning}", markup=False)
+    published = read_published(home.conf_dir)
+    rows: list[Row] = []
+    console, notes = Console(highlight=False, soft_wrap=True), dict[str, None]()
+    fits = count_fits(setting)
+    with Bar("benchmark", PARTS * fits * len(setting.horizons)) as bar:
+        for i, horizon in enumerate(setting.horizons):
+            start = i * fits
+
+            def tick(done: int, parts: int, note: str, start: int = start) -> None:
+                bar.move(PARTS * (start + done) + parts, note)
+
+            made = run_horizon(setting, horizon, tick)
+            rows += made
+            if output is not None:
+                write_rows(output, made)
+            others = _of(published, made[0])
+            console.print(_table(made, others))
+            notes |= {f"{p.model}: {p.source}; {p.note}".rstrip("; "): None for p in others}
+    console.print(_told(rows), markup=False)
+    for note in notes:
+        console.print(note, markup=False)
+    if output is not None:
+        hints.print(f"written: {output}", markup=False)
+    finish(args, {"rows": [row.record() for row in rows]})
+    return 0
+
+
+def _options(args: argparse.Namespace) -> Options:
+    return Options(
+        conf=args.conf,
+        overrides=tuple(args.overrides),
+        data=args.data,
+        horizons=tuple(args.horizon or ()),
+        features=args.features,
+        n_seeds=args.seeds,
+        models=tuple(args.models or ()),
+        is_tuned=args.tune,
+    )
+
+
+def _told(rows: Sequence[Row]) -> str:
+    """What the errors are of."""
+    text = "errors are scaled by the train rows; every test window counts"
+    some = sorted({row.model for row in rows if row.model in CLASSICAL})
+    return f"{text}, but of {', '.join(some)} only those of a stride" if some else text
+
+
+def _of(published: Sequence[Published], row: Row) -> list[Published]:
+    """What was published of the row's task."""
+    task = (row.data, row.features, row.horizon)
+    return [p for p in published if (p.data, p.features, p.horizon) == task]
+
+
+def _table(rows: Sequence[Row], published: Sequence[Published]) -> Table:
+    first = rows[0]
+    title = f"{first.data}, features {first.features}, {first.horizon} steps ahead"
+    names = ("model", "MSE", "MAE", "windows", "seconds")
+    columns = (Column(name, no_wrap=True) for name in names)
+    table = Table(*columns, title=title, box=SIMPLE_HEAD, pad_edge=False)
+    lines: list[tuple[float, tuple[str, ...]]] = []
+    for row in rows:
+        errors = (_error(row.mse, row.mse_std), _error(row.mae, row.mae_std))
+        lines.append((row.mse, (row.model, *errors, f"{row.n_windows:,}", f"{row.seconds:.1f}")))
+    for p in published:
+        mae = "" if p.mae is None else f"{p.mae:.3f}"
+        lines.append((p.mse, (p.model, f"{p.mse:.3f}", mae, "published", "")))
+    for _, cells in sorted(lines, key=lambda line: line[0]):
+        table.add_row(*cells)
+    return table
+
+
+def _error(mean: float, std: float | None) -> str:
+    return f"{mean:.4f} ± {std:.4f}" if std else f"{mean:.4f}"
