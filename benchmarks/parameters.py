@@ -34,11 +34,11 @@ from informer.data.scaler import StandardScaler
 from informer.data.split import ETT_HOUR
 from informer.data.windows import Windows
 from informer.nn.model import Informer
-from informer.predictor import NetworkPredictor, predict_windows
+from informer.predictor import NetworkPredictor, predict_levels
 from informer.training.device import make_fabric
 from informer.training.loop import fit
 from informer.training.phases import Phases
-from informer.training.step import LOSSES, train_step
+from informer.training.step import train_step
 from tasks.errors import SourceError
 from tasks.home import enter, find_home
 
@@ -85,6 +85,9 @@ VARIANTS: tuple[Variant, ...] = (
     *each("model.instance_norm", True),
     *each("model.linear_highway", True),
     {"model.instance_norm": True, "model.linear_highway": True},
+    {"model.linear_highway": True, "model.decoder_input": "highway"},
+    *each("model.channel_independent", True),
+    *each("model.patch_len", 4, 8),
     *each("model.backend", "reference"),
     {"train.optimizer": "adamw", "train.weight_decay": 0.01},
     *each("train.weight_decay", 1e-4),
@@ -94,6 +97,7 @@ VARIANTS: tuple[Variant, ...] = (
     *each("train.batch_size", 16, 64),
     *each("train.steps_per_epoch", 50, 200),
     *each("train.max_grad_norm", 1.0),
+    *each("train.weight_average", "ema", "swa"),
     *each("train.precision", "bf16"),
     *SEEDS,
 )
@@ -174,8 +178,12 @@ def network(config: ForecasterConfig, train: Windows, val: Windows) -> Informer:
 def train_and_score(config: ForecasterConfig, train: Windows, val: Windows) -> Row:
     """Errors on all validation windows, and how many weights were trained."""
     model = network(config, train, val)
-    fit(model, train, val.subset(slice(None, None, VAL_STRIDE)), config.training)
-    forecast = predict_windows(NetworkPredictor(model, config.training.seed), val)
+    fit(
+        model, train, val.subset(slice(None, None, VAL_STRIDE)), config.training,
+        validate_start=config.model.linear_highway,
+    )  # fmt: skip
+    predictor = NetworkPredictor((model,), config.training.seed)
+    forecast = torch.cat([levels[:, 0] for _, levels in predict_levels(predictor, val)])
     error: Tensor = forecast - val.batch(torch.arange(len(val))).y  # (N, P, C)
     return {
         "val_mse": float(error.square().mean()),
@@ -202,7 +210,7 @@ def step_of(config: ForecasterConfig, train: Windows, val: Windows) -> Callable[
             phases.parameters,
             phases.optimizer,
             phases.train.batch(index),
-            LOSSES[config.training.loss],
+            phases.loss,
             max_grad_norm=config.training.max_grad_norm,
             generator=keys,
         )

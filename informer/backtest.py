@@ -13,12 +13,11 @@ import numpy.typing as npt
 import pandas as pd
 import torch
 
-from informer.config import FrameConfig
-from informer.data.frame import regular_panel, series_names
+from informer.data.frame import regular_panel
 from informer.data.panel import Panel
 from informer.errors import FrameError
 from informer.forecaster import Forecaster
-from informer.scoring import interval_places, mase_scales, measured, score_by_series
+from informer.scoring import mase_scales, measured, score_windows
 
 __all__ = ["Backtest", "backtest"]
 
@@ -31,9 +30,10 @@ class Backtest:
 
     Attributes:
         scores: model, unique_id, step, n, mse, mae (both in units of the train rows' standard
-            deviation), mae_units, mase, coverage (of the interval from q10 to q90).
-        examples: unique_id, ds, cutoff, y, and the first model's y_hat, y_hat_q10 and y_hat_q90,
-            for the latest origins of each series whose horizons do not overlap.
+            deviation), mae_units, mase, coverage and width (of the interval from q10 to q90),
+            quantile_loss, size, wql; see `informer.metrics.score_table`.
+        examples: unique_id, ds, cutoff, y, and the first model's y_hat and quantiles, for the
+            latest origins of each series whose horizons do not overlap.
         n_windows: how many windows each model forecast, but for those that `strides` names.
         first, last: the first and the last cutoff.
     """
@@ -75,29 +75,17 @@ def backtest(
     panel = regular_panel(frame, config.frame)
     look_back = max(model.look_back for model in models.values())
     origins = _origins(panel, between, look_back, config.model.pred_len, stride)
-    rows = origins.numpy()[:, None] + np.arange(config.model.pred_len)  # (N, P)
-    n_targets, names = len(config.frame.targets), series_names(panel.ids, config.frame)
-    truth = measured(panel, n_targets)[rows]  # (N, P, C_t)
-    scales = mase_scales(panel, between[0], config.season, n_targets)
-    scores, examples, strides = [], pd.DataFrame(), strides or {}
+    scales = mase_scales(panel, between[0], config.season, len(config.frame.targets))
+    scores, strides = [], strides or {}
+    own = {name: origins[:: strides.get(name, 1)] for name in models}
     for name, model in models.items():
-        every = slice(None, None, strides.get(name, 1))
-        forecast, offsets = model.forecast_windows(panel, origins[every])
-        low, high = interval_places(model.config.quantiles)
-        interval = (forecast + offsets[low], forecast + offsets[high])
-        table = score_by_series(
-            truth[every], forecast, interval, (first.target_std, scales),
-            panel.series_of(origins[every].numpy()), names,
-        )  # fmt: skip
+        table, _ = score_windows(model, panel, own[name], (first.target_std, scales))
         table.insert(0, "model", name)
         scores.append(table)
-        if model is first:
-            shown = dict(zip(SHOWN, (truth[every], forecast, *interval), strict=True))
-            examples = _examples(panel, origins[every], shown, config.frame, n_examples)
     cutoffs = panel.times[origins.numpy() - 1]
     return Backtest(
         scores=pd.concat(scores, ignore_index=True),
-        examples=examples,
+        examples=_examples(first, panel, own[next(iter(models))], n_examples),
         n_windows=len(origins),
         first=cutoffs.min(),
         last=cutoffs.max(),
@@ -121,29 +109,21 @@ def _origins(
 
 
 def _examples(
-    panel: Panel,
-    origins: torch.Tensor,
-    shown: Mapping[str, npt.NDArray[np.float64]],
-    config: FrameConfig,
-    n_examples: int,
+    forecaster: Forecaster, panel: Panel, origins: torch.Tensor, n_examples: int
 ) -> pd.DataFrame:
-    series = panel.series_of(origins.numpy())
-    names = series_names(panel.ids, config)
-    n_steps = shown["y"].shape[1]
-    frames = []
-    for i in np.unique(series):
-        own = np.flatnonzero(series == i)
-        for window in _apart(own, origins.numpy(), n_steps)[:n_examples]:
-            origin = int(origins[window])
-            for column, name in enumerate(names[i]):
-                example: dict[str, object] = {
-                    "unique_id": name,
-                    "ds": panel.times[origin : origin + n_steps],
-                    "cutoff": panel.times[origin - 1],
-                }
-                example |= {k: v[window, :, column] for k, v in shown.items()}
-                frames.append(pd.DataFrame(example))
-    return pd.concat(frames, ignore_index=True)
+    config = forecaster.config
+    n_steps, first = config.model.pred_len, origins.numpy()
+    series = panel.series_of(first)
+    chosen = [
+        window
+        for i in np.unique(series)
+        for window in _apart(np.flatnonzero(series == i), first, n_steps)[:n_examples]
+    ]
+    table = forecaster.forecast_from(panel, origins[chosen])
+    rows = first[chosen][:, None] + np.arange(n_steps)  # (n, P)
+    truth = measured(panel, len(config.frame.targets))[rows]  # (n, P, C_t)
+    table.insert(3, "y", truth.transpose(0, 2, 1).ravel())
+    return table
 
 
 def _apart(

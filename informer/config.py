@@ -12,9 +12,18 @@ from typing import Any, Literal
 from informer.data.calendar import n_calendar_features, pandas_offset
 from informer.errors import ConfigError
 
-__all__ = ["ForecasterConfig", "FrameConfig", "InformerConfig", "TrainingConfig"]
+__all__ = [
+    "BESIDE_THE_PAPER", "ForecasterConfig", "FrameConfig", "InformerConfig", "TrainingConfig",
+]  # fmt: skip
 
 QUANTILES = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
+MEDIAN = 0.5
+
+BESIDE_THE_PAPER = (
+    "instance_norm", "linear_highway", "channel_independent", "patch_len", "decoder_input",
+    "quantiles",
+)  # fmt: skip
+"""The fields of `InformerConfig` whose defaults are the paper's model and other values are not."""
 
 
 def _require(condition: bool, message: str) -> None:
@@ -25,6 +34,18 @@ def _require(condition: bool, message: str) -> None:
 def _require_choice(config: object, name: str, choices: tuple[str, ...]) -> None:
     value = getattr(config, name)
     _require(value in choices, f"{name} is {value!r}; use one of {', '.join(choices)}.")
+
+
+def _require_levels(levels: tuple[float, ...], *, median: bool) -> None:
+    _require(
+        all(0 < q < 1 for q in levels) and list(levels) == sorted(set(levels)),
+        f"quantiles are {list(levels)}; give rising levels strictly between 0 and 1.",
+    )
+    _require(
+        not median or MEDIAN in levels,
+        f"quantiles are {list(levels)}, without the median, which is what a network of quantiles "
+        "forecasts as y_hat; add 0.5.",
+    )
 
 
 def _require_at_least(config: object, minimum: float, *names: str) -> None:
@@ -42,10 +63,15 @@ class InformerConfig:
     for the horizon. `backend` chooses how ProbSparse attention is computed
     (same result): `reference` reads as the paper does, `fast` stores nothing of size L x K x E.
 
-    Two options are not the paper's; off, the model is exactly the paper's. `instance_norm` takes
-    each window's mean and deviation out and puts them back. `linear_highway` adds the closed-form
-    linear forecast to the network's output, whose projection then starts at zero, so that training
-    starts at the linear model.
+    The options of `BESIDE_THE_PAPER` are not the paper's; all off, the model is exactly the
+    paper's. `instance_norm` takes each window's mean and deviation out and puts them back.
+    `linear_highway` adds the closed-form linear forecast to the network's output, whose projection
+    then starts at zero, so that training starts at the linear model; with
+    `decoder_input="highway"` that forecast also stands in the decoder's input for the horizon.
+    `channel_independent` makes every target channel a sample of its own, forecast from its own past
+    by one network for all; the channels that are not forecast are not read. `patch_len` rows make
+    one token of encoder and decoder.
+    `quantiles` are the levels that the network forecasts in place of one value; ().
     """
 
     model: Literal["informer", "informerstack"] = "informer"
@@ -72,6 +98,10 @@ class InformerConfig:
     mix: bool = True
     instance_norm: bool = False
     linear_highway: bool = False
+    channel_independent: bool = False
+    patch_len: int = 1
+    decoder_input: Literal["zeros", "highway"] = "zeros"
+    quantiles: tuple[float, ...] = ()
     backend: Literal["fast", "reference"] = "fast"
 
     def __post_init__(self) -> None:
@@ -81,11 +111,12 @@ class InformerConfig:
         _require(self.padding in (0, 1), f"padding is {self.padding!r}; use 0 or 1.")
         _require_choice(self, "activation", ("gelu", "relu"))
         _require_choice(self, "backend", ("fast", "reference"))
-        if isinstance(self.e_layers, list):  # as JSON and YAML spell a tuple
-            object.__setattr__(self, "e_layers", tuple(self.e_layers))
+        for name in ("e_layers", "quantiles"):
+            if isinstance(getattr(self, name), list):  # as JSON and YAML spell a tuple
+                object.__setattr__(self, name, tuple(getattr(self, name)))
         _require_at_least(
             self, 1, "enc_in", "dec_in", "c_out", "seq_len", "pred_len", "factor", "d_model",
-            "n_heads", "d_layers", "d_ff",
+            "n_heads", "d_layers", "d_ff", "patch_len",
         )  # fmt: skip
         _require_at_least(self, 0, "label_len")
         self._check_layers()
@@ -105,7 +136,29 @@ class InformerConfig:
             "token is cut from the encoder's input, so shorten label_len.",
         )
         _require(0 <= self.dropout < 1, f"dropout is {self.dropout}; it must lie in [0, 1).")
+        self._check_options()
         n_calendar_features(self.freq, self.embed)
+
+    def _check_options(self) -> None:
+        _require_choice(self, "decoder_input", ("zeros", "highway"))
+        if self.decoder_input == "highway":
+            _require(
+                self.linear_highway,
+                "decoder_input is 'highway', but there is none; set linear_highway to true, or "
+                "decoder_input to 'zeros'.",
+            )
+            _require(
+                self.padding == 0,
+                f"padding={self.padding} would not be read: decoder_input='highway' fills the "
+                "horizon; set padding to 0, or decoder_input to 'zeros'.",
+            )
+        _require_levels(self.quantiles, median=bool(self.quantiles))
+        readable = min(self.enc_in, self.dec_in)
+        _require(
+            not self.channel_independent or self.c_out <= readable,
+            f"channel_independent forecasts each of c_out={self.c_out} channels from its own past, "
+            f"but enc_in={self.enc_in} and dec_in={self.dec_in}; lower c_out or switch it off.",
+        )
 
     def _check_layers(self) -> None:
         stacked = isinstance(self.e_layers, tuple)
@@ -121,6 +174,25 @@ class InformerConfig:
         )
 
     @property
+    def core(self) -> InformerConfig:
+        """The paper's network inside, in tokens; this config itself where every option is off."""
+        values: dict[str, Any] = {
+            f.name: f.default for f in fields(self) if f.name in BESIDE_THE_PAPER
+        }
+        for name in ("enc_in", "dec_in", "c_out"):
+            values[name] = self.patch_len * (1 if self.channel_independent else getattr(self, name))
+        values["c_out"] *= max(1, len(self.quantiles))
+        for name in ("seq_len", "label_len", "pred_len"):
+            values[name] = -(-getattr(self, name) // self.patch_len)
+        return replace(self, **values)
+
+    @property
+    def options(self) -> tuple[str, ...]:
+        """Those of `BESIDE_THE_PAPER` that are in use."""
+        paper = {f.name: f.default for f in fields(self)}
+        return tuple(name for name in BESIDE_THE_PAPER if getattr(self, name) != paper[name])
+
+    @property
     def n_marks(self) -> int:
         """M, the number of calendar features that `embed` reads at `freq`."""
         return n_calendar_features(self.freq, self.embed)
@@ -134,18 +206,21 @@ class TrainingConfig:
     so many randomly drawn batches (None: every window once). `precision="bf16"` computes in
     bfloat16 where it is safe and keeps the weights in float32. `devices` is how many to train on,
     or the numbers of the GPUs, such as (0, 2); such numbers need a GPU, and a CPU ignores them.
+    `loss="pinball"` trains a network of quantiles. `weight_average` validates and keeps averages of
+    the weights: exponential (ema), or the mean over the second half of the steps (swa).
     """
 
     optimizer: Literal["adam", "adamw"] = "adam"
     learning_rate: float = 1e-4
     weight_decay: float = 0.0
     schedule: Literal["type1", "type2", "cosine", "onecycle", "constant"] = "type1"
-    loss: Literal["mse", "mae", "huber"] = "mse"
+    loss: Literal["mse", "mae", "huber", "pinball"] = "mse"
     epochs: int = 6
     batch_size: int = 32
     patience: int = 3
     steps_per_epoch: int | None = None
     max_grad_norm: float | None = None
+    weight_average: Literal["none", "ema", "swa"] = "none"
     precision: Literal["fp32", "bf16"] = "fp32"
     accelerator: Literal["auto", "cpu", "cuda"] = "auto"
     devices: int | tuple[int, ...] | Literal["auto"] = 1
@@ -155,7 +230,8 @@ class TrainingConfig:
     def __post_init__(self) -> None:
         _require_choice(self, "optimizer", ("adam", "adamw"))
         _require_choice(self, "schedule", ("type1", "type2", "cosine", "onecycle", "constant"))
-        _require_choice(self, "loss", ("mse", "mae", "huber"))
+        _require_choice(self, "loss", ("mse", "mae", "huber", "pinball"))
+        _require_choice(self, "weight_average", ("none", "ema", "swa"))
         _require_choice(self, "precision", ("fp32", "bf16"))
         _require_choice(self, "accelerator", ("auto", "cpu", "cuda"))
         if isinstance(self.devices, list):  # as JSON and YAML spell a tuple
@@ -243,8 +319,10 @@ class ForecasterConfig:
     calibrates the intervals: a share (0.2), a count of time steps (2880), or the time at which it
     begins ("2013-09-01"). `season` is the period, in steps, of the seasonal naive forecast and of
     MASE. `look_back` is how many steps the closed-form linear baseline reads, `classical_rows` how
-    many a classical one is fitted on.
-    `model.enc_in, dec_in, c_out, freq` follow from `frame`, see `network`.
+    many a classical one is fitted on. `ensemble` networks with seeds from `training.seed` on are
+    trained, and the forecast is their mean.
+    `model.enc_in, dec_in, c_out, freq` follow from `frame`, and `model.quantiles` from `quantiles`
+    where `training.loss` is pinball, see `network`.
     """
 
     frame: FrameConfig = field(default_factory=FrameConfig)
@@ -255,16 +333,13 @@ class ForecasterConfig:
     look_back: int = 96
     classical_rows: int = 336
     quantiles: tuple[float, ...] = QUANTILES
+    ensemble: int = 1
 
     def __post_init__(self) -> None:
         if isinstance(self.quantiles, list):  # as JSON and YAML spell a tuple
             object.__setattr__(self, "quantiles", tuple(self.quantiles))
-        _require_at_least(self, 1, "season", "look_back", "classical_rows")
-        _require(
-            all(0 < q < 1 for q in self.quantiles)
-            and list(self.quantiles) == sorted(set(self.quantiles)),
-            f"quantiles are {list(self.quantiles)}; give rising levels strictly between 0 and 1.",
-        )
+        _require_at_least(self, 1, "season", "look_back", "classical_rows", "ensemble")
+        _require_levels(self.quantiles, median=self.training.loss == "pinball")
         _require(
             not self.model.output_attention,
             "output_attention=True returns attention maps that a forecaster has no use for; "
@@ -273,7 +348,7 @@ class ForecasterConfig:
 
     @property
     def network(self) -> InformerConfig:
-        """`model` with the channel counts and the frequency that `frame` implies."""
+        """`model` with what `frame` and `training` imply: channels, frequency, quantiles."""
         n_channels = len(self.frame.channels)
         return replace(
             self.model,
@@ -281,6 +356,7 @@ class ForecasterConfig:
             dec_in=n_channels,
             c_out=len(self.frame.targets),
             freq=self.frame.freq,
+            quantiles=self.quantiles if self.training.loss == "pinball" else (),
         )
 
     @classmethod

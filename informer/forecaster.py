@@ -28,18 +28,19 @@ from informer.baselines import (
     look_back_of,
     restore_baseline,
 )
-from informer.calibration import conformal_offsets
-from informer.config import ForecasterConfig, InformerConfig
+from informer.calibration import Calibration, LocalScale, calibrate
+from informer.config import MEDIAN, ForecasterConfig, InformerConfig
 from informer.data.frame import regular_panel, series_names
 from informer.data.panel import Panel
 from informer.data.scaler import StandardScaler
 from informer.data.split import tail_start
 from informer.data.windows import Windows
+from informer.ensemble import train_networks
 from informer.errors import ConfigError, FrameError
 from informer.nn.model import Informer
-from informer.predictor import NetworkPredictor, Predictor, predict_windows
+from informer.predictor import NetworkPredictor, Predictor, predict_levels
 from informer.storage import read_model, write_model
-from informer.training.loop import EpochRecord, fit
+from informer.training.loop import EpochRecord
 
 __all__ = ["Estimator", "Forecaster"]
 
@@ -55,15 +56,15 @@ class Forecaster:
         estimator: `informer`, or the name of the baseline that it serves.
         scaler: fitted once, on the train rows.
         predictor: the network or the baseline.
-        offsets: (Q, P, C_t) split-conformal quantiles of the validation residuals, scaled.
-        history: what each epoch of the training gave; empty for a baseline.
+        calibration: what turns forecasts into quantiles, from the validation residuals.
+        history: what each epoch of each network's training gave; empty for a baseline.
     """
 
     config: ForecasterConfig
     estimator: Estimator
     scaler: StandardScaler
     predictor: Predictor
-    offsets: Tensor
+    calibration: Calibration
     history: tuple[EpochRecord, ...] = field(default=(), compare=False)
 
     @property
@@ -111,19 +112,13 @@ class Forecaster:
             predictor = fit_baseline(estimator, train, val, config)
             val = calibration_windows(estimator, val)
         else:
-            torch.manual_seed(config.training.seed)
-            model = Informer(config.network)
-            if config.model.linear_highway:
-                linear = ClosedFormLinear.fit(train, val, config.model.seq_len)
-                model.highway.copy_(linear.weight)
-            result = fit(
-                model, train, val, config.training,
+            networks, history = train_networks(
+                train, val, config,
                 checkpoint_dir=checkpoint_dir, on_epoch=on_epoch, on_step=on_step,
             )  # fmt: skip
-            history = tuple(result.history)
-            predictor = NetworkPredictor(model, config.training.seed)
-        offsets = conformal_offsets(predictor, val, panel.observed, config.quantiles)
-        return cls(config, estimator, scaler, predictor, offsets, history)
+            predictor = NetworkPredictor(networks, config.training.seed)
+        calibration = _calibrated(predictor, train, val, panel, config)
+        return cls(config, estimator, scaler, predictor, calibration, history)
 
     @classmethod
     def from_network(
@@ -143,10 +138,10 @@ class Forecaster:
         """
         _check_agreement(model.config, config.network)
         panel = regular_panel(frame, config.frame)
-        scaler, _, val = _train_and_val(panel, config, config.model.seq_len)
-        predictor = NetworkPredictor(model.eval(), config.training.seed)
-        offsets = conformal_offsets(predictor, val, panel.observed, config.quantiles)
-        return cls(config, "informer", scaler, predictor, offsets)
+        scaler, train, val = _train_and_val(panel, config, config.model.seq_len)
+        predictor = NetworkPredictor((model.eval(),), config.training.seed)
+        calibration = _calibrated(predictor, train, val, panel, config)
+        return cls(config, "informer", scaler, predictor, calibration)
 
     def predict(self, frame: pd.DataFrame) -> pd.DataFrame:
         """Forecast the `pred_len` steps after the last row of each series.
@@ -178,7 +173,7 @@ class Forecaster:
         Returns:
             The columns of `predict`; ordered as `origins`, then by target and time.
         """
-        forecast, offsets = self.forecast_windows(panel, origins)
+        forecast, quantiles = self.forecast_windows(panel, origins)
         first = origins.numpy()
         names = np.array(series_names(panel.ids, self.config.frame), dtype=object)  # (S, C_t)
         _, n_steps, n_targets = forecast.shape
@@ -190,8 +185,8 @@ class Forecaster:
             "cutoff": panel.times[first - 1].repeat(n_steps * n_targets),
             "y_hat": forecast.transpose(by_target).ravel(),
         }
-        for level, offset in zip(self.config.quantiles, offsets, strict=True):
-            columns[f"y_hat_q{level * 100:g}"] = (forecast + offset).transpose(by_target).ravel()
+        for place, level in enumerate(self.config.quantiles):
+            columns[f"y_hat_q{level * 100:g}"] = quantiles[:, place].transpose(by_target).ravel()
         return pd.DataFrame(columns).astype({"unique_id": "str"})
 
     def forecast_windows(
@@ -204,13 +199,17 @@ class Forecaster:
             origins: (N,) rows of `panel` that are the first forecast step.
 
         Returns:
-            The forecasts, (N, P, C_t) in the data's units, and the calibrated quantiles less the
-            forecast, (Q, P, C_t) in the same units.
+            The forecasts, (N, P, C_t), and their calibrated quantiles, (N, Q, P, C_t), in the
+            data's units. They take Q times the forecasts' memory: ask for many windows in parts.
         """
         windows = _cut(panel, self.scaler, self.config, origins)
-        scaled = predict_windows(self.predictor, windows).double().numpy()
-        mean = self.scaler.mean[-len(self.config.frame.targets) :]
-        return scaled * self.target_std + mean, self.offsets.double().numpy() * self.target_std
+        values, quantiles = [], []
+        for index, forecast in predict_levels(self.predictor, windows):
+            place = self.config.quantiles.index(MEDIAN) if forecast.shape[1] > 1 else 0
+            values.append(forecast[:, place])
+            quantiles.append(self.calibration.quantiles(forecast, windows, index))
+        targets = self.scaler.last(windows.n_targets)
+        return targets.inverse(torch.cat(values)), targets.inverse(torch.cat(quantiles))
 
     def save(self, folder: Path | str) -> Path:
         """Write config, scaler, weights and calibration as JSON and safetensors, all or nothing.
@@ -218,16 +217,20 @@ class Forecaster:
         Raises:
             CheckpointError: `folder` exists already or cannot be written.
         """
-        tensors = {"calibration.offsets": self.offsets}
+        scale = self.calibration.scale
+        tensors = {"calibration.offsets": self.calibration.offsets}
+        tensors["calibration.typical"] = scale.typical
         if isinstance(self.predictor, NetworkPredictor):
-            state = self.predictor.model.state_dict()
-            tensors |= {f"network.{name}": value for name, value in state.items()}
+            for i, model in enumerate(self.predictor.models):
+                state = model.state_dict()
+                tensors |= {f"network.{i}.{name}": value for name, value in state.items()}
         elif isinstance(self.predictor, ClosedFormLinear):
             tensors[LINEAR_WEIGHT] = self.predictor.weight
         settings = {
             "estimator": self.estimator,
             "config": asdict(self.config),
             "scaler": self.scaler.to_dict(),
+            "scale": {"form": scale.form, "lag": scale.lag, "share": scale.share},
             "history": [asdict(record) for record in self.history],
         }
         return write_model(Path(folder), settings, tensors)
@@ -245,19 +248,35 @@ class Forecaster:
         if settings["estimator"] != "informer":
             predictor = restore_baseline(settings["estimator"], config, tensors)
         else:
-            model = Informer(config.network)
-            prefix = "network."
-            state = {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
-            model.load_state_dict(state)
-            predictor = NetworkPredictor(model.eval(), config.training.seed)
+            models = tuple(_network(config, tensors, i) for i in range(config.ensemble))
+            predictor = NetworkPredictor(models, config.training.seed)
+        scale = LocalScale(**settings["scale"], typical=tensors["calibration.typical"])
         return cls(
             config=config,
             estimator=settings["estimator"],
             scaler=StandardScaler.from_dict(settings["scaler"]),
             predictor=predictor,
-            offsets=tensors["calibration.offsets"],
+            calibration=Calibration(tensors["calibration.offsets"], scale),
             history=tuple(EpochRecord(**record) for record in settings["history"]),
         )
+
+
+def _network(config: ForecasterConfig, tensors: dict[str, Tensor], member: int) -> Informer:
+    """One network of a saved model, in eval mode."""
+    model = Informer(config.network)
+    prefix = f"network.{member}."
+    model.load_state_dict(
+        {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
+    )
+    return model.eval()
+
+
+def _calibrated(
+    predictor: Predictor, train: Windows, val: Windows, panel: Panel, config: ForecasterConfig
+) -> Calibration:
+    return calibrate(
+        predictor, train, val, panel.observed, panel.steps, config.quantiles, config.season
+    )
 
 
 def _check_agreement(network: InformerConfig, wanted: InformerConfig) -> None:

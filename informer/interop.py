@@ -96,12 +96,14 @@ def save_reference_checkpoint(model: Informer, path: str | PathLike[str]) -> Non
         ConfigError: The network has a part that the reference does not have.
     """
     config = model.config
-    for name in ("instance_norm", "linear_highway"):
-        if getattr(config, name):
-            raise ConfigError(
-                f"{name}=True is no part of the reference implementation, which would forecast "
-                f"something else with these weights; train with {name}=False to export."
-            )
+    if config.options:
+        name = config.options[0]
+        paper = InformerConfig.__dataclass_fields__[name].default
+        raise ConfigError(
+            f"{name}={getattr(config, name)} is no part of the reference implementation, which "
+            f"would forecast something else with these weights; train with {name}={paper} to "
+            "export."
+        )
     state: dict[str, Tensor] = {}
     for name, value in model.state_dict().items():
         state[name] = value.detach().cpu()

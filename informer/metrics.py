@@ -1,6 +1,6 @@
 """Errors of forecasts, as pure functions of arrays; NaN in the truth marks what is not scored.
 
-N windows   P pred_len   C targets   S series
+N windows   P pred_len   C targets   S series   Q quantiles
 """
 
 from __future__ import annotations
@@ -9,7 +9,10 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-__all__ = ["score_table", "seasonal_scale", "summarize"]
+__all__ = ["interval_places", "score_table", "seasonal_scale", "summarize"]
+
+INTERVAL = (0.1, 0.9)
+MEANS = ["mse", "mae", "mae_units", "mase", "coverage", "width", "quantile_loss", "size"]
 
 Array = npt.NDArray[np.float64]
 
@@ -29,10 +32,17 @@ def seasonal_scale(values: Array, observed: npt.NDArray[np.bool_], season: int) 
     return scale
 
 
+def interval_places(levels: tuple[float, ...]) -> tuple[int, int]:
+    """The places among `levels` of the ends of the interval whose coverage is scored."""
+    low, high = (int(np.abs(np.array(levels) - end).argmin()) for end in INTERVAL)
+    return low, high
+
+
 def score_table(
     truth: Array,
     forecast: Array,
-    interval: tuple[Array, Array],
+    quantiles: Array,
+    levels: tuple[float, ...],
     scales: tuple[Array, Array],
     names: list[str],
 ) -> pd.DataFrame:
@@ -41,34 +51,50 @@ def score_table(
     Args:
         truth: (N, P, C) in the data's units, NaN where not observed.
         forecast: (N, P, C) in the data's units.
-        interval: lower and upper bound of the forecast, broadcastable to (N, P, C).
+        quantiles: (N, Q, P, C) of the forecast, in the data's units.
+        levels: Q rising levels.
         scales: the train rows' standard deviation, (C,), which `mse` and `mae` are in units of, and
             their `seasonal_scale`, (C,), which `mase` is in units of.
         names: C values of `unique_id`.
 
     Returns:
         Columns unique_id, step (from 1), n, mse and mae (scaled), mae_units, mase, coverage (the
-        share of the n values inside the interval).
+        share of the n values inside the interval of `INTERVAL`), width (of that interval, scaled),
+        quantile_loss (twice the pinball loss, mean over the levels, in units), size (mean absolute
+        value, in units) and wql, their ratio: the weighted quantile loss as GIFT-Eval defines it.
     """
     std, mase_scale = scales
     error = forecast - truth
     n = (~np.isnan(error)).sum(axis=0)  # (P, C)
     absolute = _mean(np.abs(error), n)
     squared = _mean(error**2, n)
-    inside = ((truth >= interval[0]) & (truth <= interval[1])).astype(np.float64)
+    low, high = (quantiles[:, place] for place in interval_places(levels))  # (N, P, C)
+    inside = ((truth >= low) & (truth <= high)).astype(np.float64)
+    width = np.where(np.isnan(truth), np.nan, high - low)
+    losses = [_mean(_pinball(truth - quantiles[:, q], level), n) for q, level in enumerate(levels)]
     n_steps, n_targets = n.shape
-    return pd.DataFrame(
-        {
-            "unique_id": np.tile(np.array(names, dtype=object), n_steps),
-            "step": np.repeat(np.arange(1, n_steps + 1), n_targets),
-            "n": n.ravel(),
-            "mse": (squared / std**2).ravel(),
-            "mae": (absolute / std).ravel(),
-            "mae_units": absolute.ravel(),
-            "mase": (absolute / mase_scale).ravel(),
-            "coverage": _mean(inside, n).ravel(),
-        }
-    ).astype({"unique_id": "str"})
+    table = {
+        "mse": squared / std**2,
+        "mae": absolute / std,
+        "mae_units": absolute,
+        "mase": absolute / mase_scale,
+        "coverage": _mean(inside, n),
+        "width": _mean(width, n) / std,
+        "quantile_loss": 2 * np.mean(losses, axis=0),
+        "size": _mean(np.abs(truth), n),
+    }
+    places = {
+        "unique_id": np.tile(np.array(names, dtype=object), n_steps),
+        "step": np.repeat(np.arange(1, n_steps + 1), n_targets),
+        "n": n.ravel(),
+    }
+    columns = places | {name: values.ravel() for name, values in table.items()}
+    return _with_wql(pd.DataFrame(columns).astype({"unique_id": "str"}))
+
+
+def _pinball(error: Array, level: float) -> Array:
+    """The quantile loss of truth less quantile."""
+    return np.maximum(level * error, (level - 1) * error)
 
 
 def _mean(values: Array, n: npt.NDArray[np.int64]) -> Array:
@@ -77,22 +103,20 @@ def _mean(values: Array, n: npt.NDArray[np.int64]) -> Array:
     return mean
 
 
+def _with_wql(table: pd.DataFrame) -> pd.DataFrame:
+    return table.assign(wql=table["quantile_loss"] / table["size"].where(table["size"] > 0))
+
+
 def summarize(scores: pd.DataFrame, by: list[str]) -> pd.DataFrame:
     """Means of a score table over everything but `by`, each value weighted by its count `n`.
 
-    MASE is undefined for a channel that never changes and is left out of its own mean.
+    MASE is undefined for a channel that never changes and is left out of its own mean. `wql` is the
+    ratio of the means of `quantile_loss` and `size`, as GIFT-Eval pools it.
     """
-    columns = ["mse", "mae", "mae_units", "mase", "coverage"]
-    rows = []
-    for key, group in scores.groupby(by, sort=False):
-        means = {name: _weighted(group[name], group["n"]) for name in columns}
-        names = key if isinstance(key, tuple) else (key,)
-        rows.append(dict(zip(by, names, strict=True)) | {"n": int(group["n"].sum())} | means)
-    return pd.DataFrame(rows, columns=[*by, "n", *columns])
-
-
-def _weighted(values: pd.Series[float], weights: pd.Series[int]) -> float:
-    used = values.notna() & (weights > 0)
-    if not used.any():
-        return float("nan")
-    return float(np.average(values[used], weights=weights[used]))
+    weights = scores[MEANS].notna().mul(scores["n"], axis=0)
+    keys = [scores[name] for name in by]
+    totals = (scores[MEANS].fillna(0.0) * weights).groupby(keys, sort=False).sum()
+    counts = weights.groupby(keys, sort=False).sum()
+    means = totals / counts.where(counts > 0)
+    means.insert(0, "n", scores["n"].groupby(keys, sort=False).sum())
+    return _with_wql(means.reset_index())

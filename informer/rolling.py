@@ -24,7 +24,7 @@ from informer.data.panel import Panel
 from informer.data.split import tail_start
 from informer.errors import ConfigError, FrameError
 from informer.forecaster import Forecaster
-from informer.scoring import interval_places, mase_scales, measured, score_by_series
+from informer.scoring import mase_scales, measured, score_by_series
 
 __all__ = ["Rolled", "roll"]
 
@@ -37,7 +37,7 @@ class Rolled:
         forecasts: unique_id, ds, cutoff, step (from 1), y (NaN where nothing was measured), y_hat,
             the quantiles, is_test; ordered by cutoff, series, target and step.
         scores: unique_id, step, n, mse, mae (both in units of the first model's train deviation),
-            mae_units, mase, coverage; see `informer.metrics.score_table`.
+            mae_units, mase, coverage and more; see `informer.metrics.score_table`.
         inputs: unique_id, ds, y: the rows that the first forecast of each series read.
         n_cutoffs: times from which was forecast.
         n_refits: models fitted on the way.
@@ -199,13 +199,11 @@ def _scores(
         values = table[column].to_numpy(dtype=np.float64)
         return values.reshape(n_windows, n_targets, n_steps).transpose(0, 2, 1)  # (N, P, C_t)
 
-    low, high = (
-        windows(f"y_hat_q{config.quantiles[place] * 100:g}")
-        for place in interval_places(config.quantiles)
-    )
+    levels = config.quantiles
+    quantiles = np.stack([windows(f"y_hat_q{level * 100:g}") for level in levels], axis=1)
     names = series_names(panel.ids, config.frame)
     return score_by_series(
-        truth, windows("y_hat"), (low, high), scales, panel.series_of(origins), names
+        truth, windows("y_hat"), quantiles, levels, scales, panel.series_of(origins), names
     )
 
 

@@ -1,6 +1,6 @@
 """Windows against what was measured: the scores that a backtest and a rolling forecast share.
 
-N windows   P pred_len   C_t targets   S series   T rows
+N windows   P pred_len   C_t targets   S series   T rows   Q quantiles
 """
 
 from __future__ import annotations
@@ -8,13 +8,16 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+import torch
 
+from informer.data.frame import series_names
 from informer.data.panel import Panel
-from informer.metrics import score_table, seasonal_scale
+from informer.forecaster import Forecaster
+from informer.metrics import score_table, seasonal_scale, summarize
 
-__all__ = ["interval_places", "mase_scales", "measured", "score_by_series"]
+__all__ = ["mase_scales", "measured", "score_by_series", "score_windows"]
 
-INTERVAL = (0.1, 0.9)
+MAX_ENTRIES = 2**24  # quantiles held at once
 
 Array = npt.NDArray[np.float64]
 
@@ -36,17 +39,47 @@ def mase_scales(panel: Panel, stop: pd.Timestamp | None, season: int, n_targets:
     )
 
 
-def interval_places(quantiles: tuple[float, ...]) -> tuple[int, int]:
-    """The places among `quantiles` of the ends of the interval whose coverage is scored."""
-    levels = np.array(quantiles)
-    low, high = (int(np.abs(levels - level).argmin()) for level in INTERVAL)
-    return low, high
+def score_windows(
+    forecaster: Forecaster,
+    panel: Panel,
+    origins: torch.Tensor,
+    scales: tuple[Array, Array],
+) -> tuple[pd.DataFrame, Array]:
+    """Forecast windows and score them by series, so many at a time that the memory is bounded.
+
+    Args:
+        forecaster: what forecasts.
+        panel: regular series in the data's units.
+        origins: (N,) rows of `panel` that are the first forecast step.
+        scales: the standard deviation that errors are in units of, (C_t,), and `mase_scales`.
+
+    Returns:
+        The table of `score_by_series`, and the forecasts, (N, P, C_t) in the data's units.
+    """
+    config = forecaster.config
+    n_targets, n_steps = len(config.frame.targets), config.model.pred_len
+    truth = measured(panel, n_targets)
+    names = series_names(panel.ids, config.frame)
+    size = max(1, MAX_ENTRIES // (len(config.quantiles) * n_steps * n_targets))
+    tables, forecasts = [], []
+    for part in torch.split(origins, size):
+        first = part.numpy()
+        forecast, quantiles = forecaster.forecast_windows(panel, part)
+        table = score_by_series(
+            truth[first[:, None] + np.arange(n_steps)], forecast, quantiles, config.quantiles,
+            scales, panel.series_of(first), names,
+        )  # fmt: skip
+        tables.append(table)
+        forecasts.append(forecast)
+    scores = summarize(pd.concat(tables, ignore_index=True), ["unique_id", "step"])
+    return scores, np.concatenate(forecasts)
 
 
 def score_by_series(
     truth: Array,
     forecast: Array,
-    interval: tuple[Array, Array],
+    quantiles: Array,
+    levels: tuple[float, ...],
     scales: tuple[Array, Array],
     series: npt.NDArray[np.int64],
     names: list[list[str]],
@@ -56,7 +89,8 @@ def score_by_series(
     Args:
         truth: (N, P, C_t) in the data's units, NaN where not observed.
         forecast: (N, P, C_t) in the data's units.
-        interval: lower and upper bound of the forecast, each (N, P, C_t).
+        quantiles: (N, Q, P, C_t) in the data's units.
+        levels: Q rising levels.
         scales: the train rows' standard deviation, (C_t,), and `mase_scales`, (S, C_t).
         series: (N,) the number of each window's series.
         names: the `unique_id` of every series and target.
@@ -64,8 +98,7 @@ def score_by_series(
     tables = []
     for i in np.unique(series):
         own = series == i
-        bounds = (interval[0][own], interval[1][own])
-        tables.append(
-            score_table(truth[own], forecast[own], bounds, (scales[0], scales[1][i]), names[i])
-        )
+        own_scales = (scales[0], scales[1][i])
+        table = score_table(truth[own], forecast[own], quantiles[own], levels, own_scales, names[i])
+        tables.append(table)
     return pd.concat(tables, ignore_index=True)

@@ -8,6 +8,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
@@ -16,7 +17,7 @@ from informer.errors import CheckpointError
 
 __all__ = ["read_model", "write_model"]
 
-FORMAT = 1
+FORMAT = 2
 SETTINGS, WEIGHTS = "forecaster.json", "weights.safetensors"
 
 
@@ -47,7 +48,7 @@ def write_model(folder: Path, settings: dict[str, Any], tensors: dict[str, Tenso
 
 
 def read_model(folder: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
-    """Read the settings and the tensors of a saved model.
+    """Read the settings and the tensors of a saved model; one of format 1 as format 2 has it.
 
     Raises:
         CheckpointError: a file is missing, damaged or of another format.
@@ -62,9 +63,23 @@ def read_model(folder: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
         ) from error
     except (json.JSONDecodeError, UnicodeDecodeError, SafetensorError) as error:
         raise CheckpointError(f"{folder} is damaged: {error}. Save or fetch it again.") from error
+    if settings.get("format") == 1:
+        return _from_first_format(settings, tensors)
     if settings.get("format") != FORMAT:
         raise CheckpointError(
-            f"{folder} has format {settings.get('format')!r}; this version reads {FORMAT}. "
+            f"{folder} has format {settings.get('format')!r}; this version reads 1 and {FORMAT}. "
             "Load it with the version that saved it."
         )
     return settings, tensors
+
+
+def _from_first_format(
+    settings: dict[str, Any], tensors: dict[str, Tensor]
+) -> tuple[dict[str, Any], dict[str, Tensor]]:
+    """Format 1 had one network, and intervals of one width for all windows."""
+    renamed = {
+        f"network.0.{name.removeprefix('network.')}" if name.startswith("network.") else name: value
+        for name, value in tensors.items()
+    }
+    renamed["calibration.typical"] = torch.ones(tensors["calibration.offsets"].shape[-1])
+    return settings | {"scale": {"form": "none", "lag": 1, "share": 1.0}}, renamed

@@ -26,7 +26,7 @@ __all__ = [
     "ForecastConfig", "PromoteConfig", "RunConfig", "TuneConfig", "load_config",
 ]  # fmt: skip
 
-DERIVED = ("enc_in", "dec_in", "c_out", "freq")
+DERIVED = ("enc_in", "dec_in", "c_out", "freq", "quantiles")
 Choice = bool | int | float | str
 
 
@@ -152,6 +152,8 @@ class RunConfig(_Section):
 
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9-]*$")
     """Name of the pipeline: its MLflow experiment and registered model; a-z, 0-9 and dashes."""
+    ensemble: int = Field(default=1, ge=1)
+    """Networks that are trained, with seeds from train.seed on; the forecast is their mean."""
     data: DataConfig
     frame: FrameConfig = FrameConfig()
     split: SplitConfig = SplitConfig()
@@ -180,6 +182,7 @@ class RunConfig(_Section):
             val=val_start,
             season=self.baselines.season,
             look_back=self.baselines.look_back,
+            ensemble=self.ensemble,
             classical_rows=self.baselines.classical_rows,
         )
 
@@ -224,7 +227,7 @@ def load_config(conf: str, overrides: Sequence[str] = (), *, conf_dir: Path) -> 
     if derived:
         raise ConfigError(
             f"model.{derived[0]} cannot be set in a pipeline: it follows from frame.columns, "
-            "frame.features and frame.freq. Remove it."
+            "frame.features and frame.freq, or from train.loss. Remove it."
         )
     raw.setdefault("name", path.stem.lower())
     config = _build(raw, path.name)

@@ -32,7 +32,7 @@ __all__ = [
 ]  # fmt: skip
 
 CHALLENGER_NAME, CHAMPION_NAME = "informer", "champion"
-METRICS = ("mse", "mae", "mase", "coverage")
+METRICS = ("mse", "mae", "mase", "coverage", "width", "wql")
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class Evaluation:
     """Errors on the test rows, all on the same windows and in the same units.
 
     Attributes:
-        metrics: model to mse, mae (in units of the train rows' deviation), mase, coverage; the
+        metrics: model to `METRICS`, errors and width in units of the train rows' deviation; the
             models are `informer`, each baseline and, where it can be compared, `champion`.
         baseline_dirs: each baseline, saved as it was scored.
         champion_version: the version compared with, None where there is none.
@@ -126,7 +126,7 @@ def difference(served: ForecasterConfig, new: ForecasterConfig) -> str:
 
 
 def metrics_of(found: Backtest) -> dict[str, dict[str, float]]:
-    """Model to mse, mae, mase and coverage over all windows, steps and targets."""
+    """Model to `METRICS` over all windows, steps and targets."""
     table = summarize(found.scores, ["model"]).set_index("model")
     return {
         str(model): {name: float(row[name]) for name in METRICS} for model, row in table.iterrows()

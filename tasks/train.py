@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import mlflow
 from prefect import task
 
 from informer.forecaster import Forecaster
-from informer.training.loop import EpochRecord
+from informer.training.records import EpochRecord, best_val_loss
 from tasks.config import RunConfig
 from tasks.home import Home
 from tasks.plots import learning_curve
@@ -28,7 +29,7 @@ class Trained:
     Attributes:
         model_dir: where `Forecaster.load` finds it.
         config: the configuration with the tuned values in it.
-        val_loss: the validation loss of the epoch that was kept.
+        val_loss: the validation loss of the epoch that was kept; of an ensemble the mean.
         seconds: what the training took.
     """
 
@@ -47,13 +48,16 @@ def train(
     client = connect(home)
     with (
         resumed_run(run_id, home, system_metrics=True),
-        Progress("train", best.train.epochs) as progress,
+        Progress("train", best.ensemble * best.train.epochs) as progress,
     ):
 
         def on_epoch(record: EpochRecord) -> None:
             for name in ("train_loss", "val_loss", "learning_rate"):
-                client.log_metric(run_id, name, getattr(record, name), step=record.epoch)
-            progress.advance(f"epoch {record.epoch}, val loss {record.val_loss:.4f}")
+                value, own = getattr(record, name), "" if record.member == 1 else record.member
+                if not math.isnan(value):
+                    client.log_metric(run_id, f"{name}{own}", value, step=record.epoch)
+            if record.epoch > 0:
+                progress.advance(f"epoch {record.epoch}, val loss {record.val_loss:.4f}")
 
         forecaster = Forecaster.fit(
             history(prepared, best.frame),
@@ -62,7 +66,7 @@ def train(
             on_epoch=on_epoch,
         )
     model_dir = forecaster.save(work_dir / "model")
-    records = [asdict(record) for record in forecaster.history]
+    records = [asdict(record) for record in forecaster.history if record.member == 1]
     with resumed_run(run_id, home):
         log_study(tuned)
         log_figure(learning_curve(records), "learning-curve")
@@ -70,6 +74,6 @@ def train(
     return Trained(
         model_dir,
         best,
-        min(record.val_loss for record in forecaster.history),
+        best_val_loss(forecaster.history),
         sum(record.seconds for record in forecaster.history),
     )

@@ -147,7 +147,7 @@ def _objective(
 ) -> float:
     """The least validation loss of a short training with the suggested values."""
     values = suggest(trial, config.tune.space)  # type: ignore[arg-type]
-    candidate = config.with_values(values | {"train.epochs": config.tune.epochs})
+    candidate = config.with_values(values | {"train.epochs": config.tune.epochs, "ensemble": 1})
     client = connect(home)
     with child_run(parent_run_id, f"trial-{trial.number}", values, home) as run_id:
         losses: list[float] = []
@@ -155,8 +155,9 @@ def _objective(
         def on_epoch(record: EpochRecord) -> None:
             losses.append(record.val_loss)
             client.log_metric(run_id, "val_loss", record.val_loss, step=record.epoch)
-            client.log_metric(run_id, "train_loss", record.train_loss, step=record.epoch)
-            progress.advance(f"trial {trial.number}: val loss {record.val_loss:.4f}")
+            if record.epoch > 0:
+                client.log_metric(run_id, "train_loss", record.train_loss, step=record.epoch)
+                progress.advance(f"trial {trial.number}: val loss {record.val_loss:.4f}")
             trial.report(record.val_loss, record.epoch)
             if trial.should_prune():
                 raise optuna.TrialPruned

@@ -19,6 +19,7 @@ from pydantic import BaseModel
 
 from benchmarks import parameters_page as measured
 from informer import ForecasterConfig, Informer, InformerConfig, TrainingConfig
+from informer.config import BESIDE_THE_PAPER
 from informer.interop import save_reference_checkpoint
 from tasks.config import Dimension, RunConfig
 
@@ -34,7 +35,8 @@ CJK = re.compile(r"[\u4e00-\u9fff]")
 
 # Fields of the network and of the training that benchmarks/parameters.py does not vary.
 NOT_VARIED = {
-    "model.enc_in", "model.dec_in", "model.c_out", "model.freq", "model.output_attention",
+    "model.enc_in", "model.dec_in", "model.c_out", "model.freq", "model.quantiles",
+    "model.output_attention",
     "train.epochs", "train.patience", "train.accelerator", "train.devices", "train.compile",
 }  # fmt: skip
 SECTIONS = ("frame", "model", "training")  # of ForecasterConfig, which the pipeline has too
@@ -204,7 +206,8 @@ def test_every_parameter_of_network_and_training_is_varied_or_said_not_to_be(scr
         "model.dec_in",
         "model.c_out",
         "model.freq",
-    }  # from `frame`
+        "model.quantiles",
+    }  # from `frame` and `train.loss`
     for page in PAGES:
         assert [name for name in told if f"`{name}`" not in section_measured(page)] == []
 
@@ -267,7 +270,7 @@ def test_every_flag_of_the_reference_is_answered_and_none_is_invented(page):
 
 def test_a_parameter_of_the_reference_s_name_stands_beside_its_flag():
     flags = {row[0].strip("`"): row[1] for row in rows_of(ENGLISH)}
-    own = {"instance_norm", "linear_highway", "backend"}
+    own = {*BESIDE_THE_PAPER, "backend"}
     network = {field.name for field in fields(InformerConfig)} - own
     assert [name for name in network if f"`--{name}`" not in flags[f"model.{name}"]] == []
     assert {flags[f"model.{name}"] for name in own} == {"-"}

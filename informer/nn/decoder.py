@@ -22,7 +22,8 @@ class DecoderLayer(nn.Module):
 
     Masked ProbSparse attention is not strictly causal, here as in the reference implementation:
     which queries are kept depends on unmasked sampled keys, and `mix` puts heads and times side by
-    side. No forecast leaks by it, since the horizon of the decoder's input is zeros.
+    side. No forecast leaks by it, since for the horizon the decoder reads zeros, or what the
+    highway forecasts from the past.
 
     Args:
         config: Of the network.

@@ -1,6 +1,6 @@
 """The Informer (Zhou et al., AAAI 2021, figure 2): encoder, generative decoder, projection.
 
-B batch   L encoder length   D d_model   C channels   P pred_len   M calendar features
+B batch   L encoder length   D d_model   C channels   P pred_len   M calendar features   Q quantiles
 """
 
 from __future__ import annotations
@@ -15,6 +15,8 @@ from informer.errors import ConfigError
 from informer.nn.decoder import Decoder
 from informer.nn.embedding import DataEmbedding
 from informer.nn.encoder import Encoder, EncoderStack
+from informer.nn.quantiles import QuantileHead
+from informer.nn.tokens import Patches, rows_of_tokens
 
 __all__ = ["Informer"]
 
@@ -25,7 +27,8 @@ class Informer(nn.Module):
     """The network: a window of the past and its calendar in, the horizon out.
 
     Parameters have the reference implementation's names and are drawn in its order, so that a
-    checkpoint fits both ways and one seed gives the same start in both.
+    checkpoint fits both ways and one seed gives the same start in both. The layers are those of
+    `config.core`; what is not the paper's happens before and after them, in `forward`.
 
     Args:
         config: Of the network; `model="informerstack"` puts several encoders side by side.
@@ -38,16 +41,23 @@ class Informer(nn.Module):
     def __init__(self, config: InformerConfig) -> None:
         super().__init__()
         _check_config(config)
+        core = config.core
         self.config = config
-        self.enc_embedding = DataEmbedding(config, config.enc_in)
-        self.dec_embedding = DataEmbedding(config, config.dec_in)
+        self.enc_embedding = DataEmbedding(core, core.enc_in)
+        self.dec_embedding = DataEmbedding(core, core.dec_in)
         self.encoder: Encoder | EncoderStack
-        if isinstance(config.e_layers, tuple):
-            self.encoder = EncoderStack(config, config.e_layers)
+        if isinstance(core.e_layers, tuple):
+            self.encoder = EncoderStack(core, core.e_layers)
         else:
-            self.encoder = Encoder(config, config.e_layers)
-        self.decoder = Decoder(config)
-        self.projection = nn.Linear(config.d_model, config.c_out)
+            self.encoder = Encoder(core, core.e_layers)
+        self.decoder = Decoder(core)
+        self.n_horizon_tokens = core.pred_len
+        self.projection = nn.Linear(core.d_model, core.c_out)
+        self.past = Patches(config.seq_len, config.patch_len, is_past=True)
+        self.start = Patches(config.label_len, config.patch_len, is_past=True)
+        self.horizon = Patches(config.pred_len, config.patch_len, is_past=False)
+        if config.quantiles:
+            self.quantile_head = QuantileHead(config.quantiles)
         if config.linear_highway:
             self.highway: Tensor
             self.register_buffer("highway", torch.zeros(config.seq_len, config.pred_len))
@@ -69,61 +79,118 @@ class Informer(nn.Module):
             x_enc: (B, L, enc_in) scaled values of the past.
             x_mark_enc: (B, L, M) their calendar features.
             x_dec: (B, label_len + P, dec_in), the last label_len rows of the past followed by
-                zeros (equation 7). None makes it here from `x_enc`.
+                zeros (equation 7), or by what `decoder_input` and `padding` say. None makes it
+                here from `x_enc`.
             x_mark_dec: (B, label_len + P, M) calendar features of the decoder's rows.
             generator: A CPU generator from which ProbSparse draws its sampled keys; None takes
                 the global one, layer by layer as in the reference implementation.
 
         Returns:
-            (B, P, c_out) in the units of `x_enc`; with `output_attention` a pair of that and the
-            encoder's attention maps, one (B, H, L, L) per layer (a list of such lists for a stack).
+            (B, P, c_out) in the units of `x_enc`, with `quantiles` (B, Q, P, c_out) rising along Q;
+            with `output_attention` a pair of that and the encoder's attention maps, one
+            (B, H, L, L) per layer (a list of such lists for a stack), L counting tokens and, with
+            `channel_independent`, B the channels of each window one after another.
 
         Raises:
             ValueError: The channels of an input are not those of the config.
         """
         config = self.config
         self._check_channels("x_enc", x_enc, config.enc_in)
+        if x_dec is not None:
+            self._check_channels("x_dec", x_dec, config.dec_in)
+        if config.channel_independent:
+            x_enc, x_dec = self._apart(x_enc), None if x_dec is None else self._apart(x_dec)
+            x_mark_enc, x_mark_dec = (
+                marks.repeat_interleave(config.c_out, dim=0) for marks in (x_mark_enc, x_mark_dec)
+            )
+        linear = self._linear_forecast(x_enc) if config.linear_highway else None
         if x_dec is None:
-            x_dec = self._start_token(x_enc)
-        self._check_channels("x_dec", x_dec, config.dec_in)
-        if config.linear_highway:
-            linear = self._linear_forecast(x_enc[..., -config.c_out :])
+            x_dec = self._decoder_input(x_enc, linear)
+        scale = shift = None
         if config.instance_norm:
-            mean = x_enc.mean(dim=1, keepdim=True)  # (B, 1, enc_in)
-            std = (x_enc.var(dim=1, keepdim=True, correction=0) + _EPSILON).sqrt()
-            x_enc = (x_enc - mean) / std
-            x_dec = self._normalise_start(x_dec, mean, std)
+            shift = x_enc.mean(dim=1, keepdim=True)  # (B, 1, enc_in)
+            scale = (x_enc.var(dim=1, keepdim=True, correction=0) + _EPSILON).sqrt()
+            x_enc = (x_enc - shift) / scale
+            x_dec = self._normalise(x_dec, shift, scale)
 
-        encoded, maps = self.encoder(self.enc_embedding(x_enc, x_mark_enc), generator)
-        decoded = self.decoder(self.dec_embedding(x_dec, x_mark_dec), encoded, generator)
-        # Only the horizon is projected: the start token's rows are never read.
-        y = self.projection(decoded[:, -config.pred_len :])  # (B, P, c_out)
-
-        if config.instance_norm:
-            y = y * std[..., -config.c_out :]
-        if config.linear_highway:
-            y = y + linear
-        elif config.instance_norm:
-            y = y + mean[..., -config.c_out :]
+        y, maps = self._core(x_enc, x_mark_enc, x_dec, x_mark_dec, generator)
+        y = self._in_units(y, scale, shift if linear is None else linear)
+        if config.channel_independent:
+            y = y.view(-1, config.c_out, *y.shape[1:-1]).movedim(1, -1)  # (B, .., P, c_out)
         return (y, maps) if config.output_attention else y
 
-    def _linear_forecast(self, past: Tensor) -> Tensor:
-        """The highway: `highway` (L, P) applied to the past less its last value; (B, P, c_out)."""
+    def _core(
+        self,
+        x_enc: Tensor,
+        x_mark_enc: Tensor,
+        x_dec: Tensor,
+        x_mark_dec: Tensor,
+        generator: torch.Generator | None,
+    ) -> tuple[Tensor, Any]:
+        """The paper's network on tokens: (B, P, channels), with quantiles (B, P, channels, Q)."""
+        config, n_start = self.config, self.config.label_len
+        parts = ((self.start, slice(None, n_start)), (self.horizon, slice(n_start, None)))
+        values = torch.cat([part.values(x_dec[:, rows]) for part, rows in parts], dim=1)
+        marks = torch.cat([part.marks(x_mark_dec[:, rows]) for part, rows in parts], dim=1)
+        embedded = self.enc_embedding(self.past.values(x_enc), self.past.marks(x_mark_enc))
+        encoded, maps = self.encoder(embedded, generator)
+        decoded = self.decoder(self.dec_embedding(values, marks), encoded, generator)
+        # Only the horizon is projected: the start token's rows are never read.
+        projected = self.projection(decoded[:, -self.n_horizon_tokens :])
+        y = rows_of_tokens(projected, config.patch_len, config.pred_len)  # (B, P, channels * Q)
+        if config.quantiles:
+            y = y.reshape(*y.shape[:2], -1, len(config.quantiles))  # (B, P, channels, Q)
+        return y, maps
+
+    def _in_units(self, y: Tensor, scale: Tensor | None, level: Tensor | None) -> Tensor:
+        """Undo the normalisation: the output times each window's scale, above its level."""
+        n_out = 1 if self.config.channel_independent else self.config.c_out
+        parts = [None if part is None else part[..., -n_out:] for part in (scale, level)]
+        if self.config.quantiles:
+            y = self.quantile_head(y)  # (B, Q, P, channels)
+            parts = [None if part is None else part.unsqueeze(1) for part in parts]
+        if parts[0] is not None:
+            y = y * parts[0]
+        return y if parts[1] is None else y + parts[1]
+
+    def _apart(self, x: Tensor) -> Tensor:
+        """Each target channel as a window of its own: (B, L, C) to (B * c_out, L, 1)."""
+        return x[..., -self.config.c_out :].mT.reshape(-1, x.shape[1], 1)
+
+    def _linear_forecast(self, x_enc: Tensor) -> Tensor:
+        """The highway: `highway` (L, P) applied to the past less its last value.
+
+        (B, P, n) for the last n channels of `x_enc`: those that are forecast, and those that the
+        decoder reads where it reads this forecast.
+        """
+        config = self.config
+        n_read = config.dec_in if config.decoder_input == "highway" else 0
+        past = x_enc[..., -max(config.c_out, n_read) :]  # (B, L, n)
         last = past[:, -1:]
         return torch.einsum("blc,lp->bpc", past - last, self.highway) + last
 
-    def _start_token(self, x_enc: Tensor) -> Tensor:
-        """The decoder's input (equation 7; `padding` is 0 there): (B, label_len + P, dec_in)."""
+    def _decoder_input(self, x_enc: Tensor, linear: Tensor | None) -> Tensor:
+        """The last rows of the past, then the horizon: (B, label_len + P, dec_in).
+
+        For the horizon stands `padding` (0 in equation 7), or the highway's forecast.
+        """
         config = self.config
         start = x_enc[:, x_enc.shape[1] - config.label_len :, -config.dec_in :]
-        horizon = start.new_full((len(start), config.pred_len, start.shape[2]), config.padding)
+        if config.decoder_input == "highway":
+            assert linear is not None
+            horizon = linear[..., -config.dec_in :]
+        else:
+            horizon = start.new_full((len(start), config.pred_len, start.shape[2]), config.padding)
         return torch.cat((start, horizon), dim=1)  # (B, label_len + P, dec_in)
 
-    def _normalise_start(self, x_dec: Tensor, mean: Tensor, std: Tensor) -> Tensor:
-        """Scale the start token as the past is scaled; the horizon stays as it is."""
-        n_start, n_channels = self.config.label_len, self.config.dec_in
-        start = (x_dec[:, :n_start] - mean[..., -n_channels:]) / std[..., -n_channels:]
-        return torch.cat((start, x_dec[:, n_start:]), dim=1)  # (B, label_len + P, dec_in)
+    def _normalise(self, x_dec: Tensor, mean: Tensor, std: Tensor) -> Tensor:
+        """Scale the decoder's input as the past is scaled; zeros for the horizon stay zeros."""
+        n_channels = x_dec.shape[2]
+        scaled = (x_dec - mean[..., -n_channels:]) / std[..., -n_channels:]
+        if self.config.decoder_input == "highway":
+            return scaled
+        n_start = self.config.label_len
+        return torch.cat((scaled[:, :n_start], x_dec[:, n_start:]), dim=1)
 
     def _check_channels(self, name: str, x: Tensor, expected: int) -> None:
         if x.shape[-1] != expected:
@@ -134,10 +201,12 @@ class Informer(nn.Module):
 
 
 def _check_config(config: InformerConfig) -> None:
-    if isinstance(config.e_layers, tuple) and config.seq_len < 2 ** (len(config.e_layers) - 1):
+    n_tokens = config.core.seq_len
+    if isinstance(config.e_layers, tuple) and n_tokens < 2 ** (len(config.e_layers) - 1):
+        tokens = "" if config.patch_len == 1 else f", {n_tokens} tokens of {config.patch_len} rows,"
         raise ConfigError(
-            f"seq_len={config.seq_len} cannot be halved for each of {len(config.e_layers)} "
-            "encoders; lengthen seq_len or shorten e_layers."
+            f"seq_len={config.seq_len}{tokens} cannot be halved for each of "
+            f"{len(config.e_layers)} encoders; lengthen seq_len or shorten e_layers."
         )
     if config.linear_highway and config.c_out > config.enc_in:
         raise ConfigError(

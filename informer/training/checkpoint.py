@@ -2,7 +2,9 @@
 
 Both are written beside themselves and renamed, so that a reader never sees half of one. `last` is
 written first: where `best` is of another epoch than `last` says, the weights of `last` are the
-best. No generator's state is stored, because every epoch seeds its own (see `batches`).
+best. `weights` are those that are validated and kept; where they are averages, `last` also holds
+the weights that are trained. No generator's state is stored, because every epoch seeds its own (see
+`batches`).
 """
 
 from __future__ import annotations
@@ -26,7 +28,7 @@ from informer.training.stopping import Stopping
 
 __all__ = ["Checkpoints", "Progress", "identity"]
 
-FORMAT = 1
+FORMAT = 2
 
 # Where a training runs is no part of what it computes: it may go on elsewhere.
 _HARDWARE = ("accelerator", "devices", "compile")
@@ -85,19 +87,32 @@ class Checkpoints:
         progress: Progress,
         weights: Mapping[str, Tensor],
         optimizer: Mapping[str, Any],
+        trained: Mapping[str, Tensor] | None = None,
     ) -> None:
-        """Write `last.ckpt`, and `best.ckpt` where this epoch is the best so far."""
+        """Write `last.ckpt`, and `best.ckpt` where this epoch is the best so far.
+
+        Args:
+            progress: The epoch that is over.
+            weights: Those that were validated.
+            optimizer: Its state.
+            trained: The weights that it goes on with, where `weights` are their average.
+        """
         common = {"format": FORMAT, "identity": self._identity, "weights": dict(weights)}
-        last = {"progress": asdict(progress), "optimizer": dict(optimizer)}
+        last = {"progress": asdict(progress), "optimizer": dict(optimizer), "trained": trained}
         _write(self.last_path, common | last)
         if progress.stopping.best_epoch == progress.epoch:
             best = {"epoch": progress.epoch, "val_loss": progress.stopping.best_val_loss}
             _write(self.best_path, common | best)
 
     def load(
-        self, model: nn.Module, optimizer: torch.optim.Optimizer
+        self, trained: nn.Module, judged: nn.Module, optimizer: torch.optim.Optimizer
     ) -> tuple[Progress, dict[str, Tensor]] | None:
-        """Put the last epoch's state into `model` and `optimizer`; None where there is none.
+        """Put the last epoch's state into both networks and `optimizer`; None where there is none.
+
+        Args:
+            trained: The network that is trained.
+            judged: The network that is validated: the same, or its average.
+            optimizer: Of `trained`.
 
         Returns:
             How far the training had come, and the best weights.
@@ -118,7 +133,9 @@ class Checkpoints:
                     f"wants the best epoch {progress.stopping.best_epoch}. Delete both files and "
                     "train afresh."
                 )
-        model.load_state_dict(last["weights"])
+        judged.load_state_dict(last["weights"])
+        if judged is not trained:
+            trained.load_state_dict(last["trained"])
         optimizer.load_state_dict(last["optimizer"])
         return progress, best["weights"]
 

@@ -1,6 +1,7 @@
 """Fit a network to windows: the loop, over Lightning Fabric; its phases are in `phases`.
 
-resume -> (train an epoch -> validate -> decide -> save -> report)* -> take the best weights
+resume, or validate the start -> (train an epoch -> validate -> decide -> save -> report)*
+-> take the best weights
 """
 
 from __future__ import annotations
@@ -37,6 +38,7 @@ def fit(
     on_epoch: OnEpoch | None = None,
     on_step: OnStep | None = None,
     resume: bool = True,
+    validate_start: bool = False,
 ) -> TrainingResult:
     """Train `model` in place and leave it with the weights of the best epoch, in eval mode.
 
@@ -55,6 +57,8 @@ def fit(
             of here, the model having the last epoch's weights.
         on_step: Called now and then with the steps done, the steps in all, and the train loss.
         resume: Whether to go on from `checkpoint_dir`; False begins afresh and writes over it.
+        validate_start: Whether the weights that the training begins with count as epoch 0, and are
+            the best until an epoch beats them: for a network that begins as a model of its own.
 
     Raises:
         TrainingError: There is no window, or a loss is not finite.
@@ -66,8 +70,9 @@ def fit(
             raise TrainingError(f"there is no {name} window; supply more rows or move the split.")
     fabric = make_fabric(config)
     job = partial(
-        _run, train=train, val=val, config=config, checkpoint_dir=checkpoint_dir, resume=resume
-    )
+        _run, train=train, val=val, config=config, checkpoint_dir=checkpoint_dir, resume=resume,
+        validate_start=validate_start,
+    )  # fmt: skip
     if starts_processes(fabric):
         result, weights = run_in_processes(fabric, job, model, on_epoch, on_step)
         model.load_state_dict(weights)
@@ -89,6 +94,7 @@ def _run(
     config: TrainingConfig,
     checkpoint_dir: Path | None,
     resume: bool,
+    validate_start: bool,
 ) -> TrainingResult:
     """The whole training, in each process; only the first one saves and reports."""
     home = next(model.parameters()).device
@@ -104,9 +110,11 @@ def _run(
     try:
         progress = run.resume() if resume else Progress()
         resumed_from = progress.epoch
+        begins = validate_start and not progress.history
         with torch.random.fork_rng(generator_devices(fabric.device)):
-            while not _is_over(progress, config):
-                progress = run.epoch(progress)
+            while begins or not _is_over(progress, config):
+                progress = run.start() if begins else run.epoch(progress)
+                begins = False
                 run.save(progress)
                 if on_epoch is not None and fabric.is_global_zero:
                     on_epoch(progress.history[-1])

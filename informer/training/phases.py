@@ -16,12 +16,14 @@ from torch import Tensor, nn
 from informer.config import TrainingConfig
 from informer.data.windows import Windows
 from informer.errors import TrainingError
+from informer.training.averaging import WeightAverage
 from informer.training.batches import epoch_batches, epoch_seed, n_batches, share
 from informer.training.checkpoint import Checkpoints, Progress, identity
 from informer.training.device import compiled, for_processes, seed_generators
+from informer.training.losses import loss_for
 from informer.training.records import EpochRecord, OnStep
 from informer.training.schedules import learning_rate
-from informer.training.step import LOSSES, Network, evaluate, train_step
+from informer.training.step import Network, evaluate, train_step
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
@@ -66,6 +68,11 @@ class Phases:
         self.n_steps = n_batches(len(train), config)
         self.full_batch = min(config.batch_size, len(train))
         self.model = for_processes(model.to(fabric.device), fabric)
+        self.average = None
+        if config.weight_average != "none":
+            n_planned = config.epochs * self.n_steps
+            self.average = WeightAverage(self.model, config.weight_average, n_planned)
+        self.loss = loss_for(config.loss, self.model)
         self.network = self._trained_network()
         self.parameters = list(self.model.parameters())
         kind = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}[config.optimizer]
@@ -74,23 +81,38 @@ class Phases:
         )
         self.best: dict[str, Tensor] = {}
 
+    @property
+    def judged(self) -> nn.Module:
+        """What is validated and kept: the averaged network, or the trained one."""
+        return self.model if self.average is None else self.average.model
+
     def resume(self) -> Progress:
         """Go on from the checkpoint files, or from the start where there are none."""
-        found = self.checkpoints.load(self.model, self.optimizer) if self.checkpoints else None
+        if self.checkpoints is None:
+            return Progress()
+        found = self.checkpoints.load(self.model, self.judged, self.optimizer)
         if found is None:
             return Progress()
         progress, self.best = found
         return progress
 
+    def start(self) -> Progress:
+        """Validate the weights as they are: epoch 0, the best so far."""
+        return self._judged(Progress(), 0, math.nan, time.perf_counter())
+
     def epoch(self, progress: Progress) -> Progress:
         """Train, validate, decide."""
         started = time.perf_counter()
         number = progress.epoch + 1
-        train_loss = self._train(number)
+        return self._judged(progress, number, self._train(number), started)
+
+    def _judged(
+        self, progress: Progress, number: int, train_loss: float, started: float
+    ) -> Progress:
         val_loss = self._validate(number)
         stopping = progress.stopping.after(number, val_loss)
         if stopping.best_epoch == number:
-            self.best = {k: v.detach().clone() for k, v in self.model.state_dict().items()}
+            self.best = {k: v.detach().clone() for k, v in self.judged.state_dict().items()}
         record = EpochRecord(
             epoch=number,
             train_loss=train_loss,
@@ -103,7 +125,12 @@ class Phases:
     def save(self, progress: Progress) -> None:
         """Write the checkpoint files, in the first process."""
         if self.checkpoints is not None and self.fabric.is_global_zero:
-            self.checkpoints.save(progress, self.model.state_dict(), self.optimizer.state_dict())
+            self.checkpoints.save(
+                progress,
+                self.judged.state_dict(),
+                self.optimizer.state_dict(),
+                None if self.average is None else dict(self.model.state_dict()),
+            )
 
     def _train(self, epoch: int) -> float:
         """One epoch: the mean loss over its windows."""
@@ -121,6 +148,8 @@ class Phases:
             for group in self.optimizer.param_groups:
                 group["lr"] = rate
             unread.append(self._step(index, keys))
+            if self.average is not None:
+                self.average.update(self.model, (epoch - 1) * self.n_steps + step + 1)
             if len(unread) == REPORT_EVERY or step + 1 == self.n_steps:
                 losses += self._read(unread, epoch, step + 1)
                 unread = []
@@ -135,7 +164,7 @@ class Phases:
             self.parameters,
             self.optimizer,
             self.train.batch(part),
-            LOSSES[self.config.loss],
+            self.loss,
             weight=portion * n_processes,
             max_grad_norm=self.config.max_grad_norm,
             # A generator would cut the compiled network in pieces; it draws from the global one.
@@ -163,14 +192,13 @@ class Phases:
         """The mean loss over all validation windows."""
         process, n_processes = self.fabric.global_rank, self.fabric.world_size
         if n_processes > 1:  # batch norms without synchronisation have gone apart
-            for buffer in self.model.buffers():
+            for buffer in (*self.model.buffers(), *self.judged.buffers()):
                 torch.distributed.broadcast(buffer, src=0)
-        self.model.eval()
+        self.judged.eval()
         index = torch.arange(len(self.val), device=self.fabric.device)
         batches = torch.split(index, self.config.batch_size)[process::n_processes]
-        total = evaluate(
-            self._plain_network(), self.val, batches, LOSSES[self.config.loss], self.config.seed
-        )
+        network = self._in_precision(self.judged)
+        total = evaluate(network, self.val, batches, self.loss, self.config.seed)
         if n_processes > 1:
             total = self.fabric.all_reduce(total, reduce_op="sum")
         val_loss = float(total) / len(self.val)
@@ -194,13 +222,9 @@ class Phases:
         wrapped: Network = self.fabric.setup(model, move_to_device=False)
         return wrapped
 
-    def _plain_network(self) -> Network:
-        """The model itself, neither compiled nor wrapped."""
-        return self._in_precision(self.model)
-
     def _short_network(self) -> Network:
         """What trains on a short last batch, which is not worth a compilation of its own."""
-        return self.network if self.fabric.world_size > 1 else self._plain_network()
+        return self.network if self.fabric.world_size > 1 else self._in_precision(self.model)
 
     def _in_precision(self, model: nn.Module) -> Network:
         def network(*inputs: Tensor | None, generator: torch.Generator | None) -> Any:  # noqa: ANN401

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-__all__ = ["EpochRecord", "OnEpoch", "OnStep", "TrainingResult"]
+__all__ = ["EpochRecord", "OnEpoch", "OnStep", "TrainingResult", "best_val_loss"]
 
 
 @dataclass(frozen=True)
@@ -13,11 +14,13 @@ class EpochRecord:
     """One epoch.
 
     Attributes:
-        epoch: Its number, from 1.
-        train_loss: Mean over the windows trained on, in scaled units, before each step.
+        epoch: Its number, from 1; 0 is the network before its first step.
+        train_loss: Mean over the windows trained on, in scaled units, before each step; NaN in
+            epoch 0, which trains on none.
         val_loss: Mean over all validation windows, in scaled units, after the epoch.
         learning_rate: That of the epoch's last step.
         seconds: Wall time of training and validation.
+        member: Which network of an ensemble, from 1.
     """
 
     epoch: int
@@ -25,6 +28,7 @@ class EpochRecord:
     val_loss: float
     learning_rate: float
     seconds: float
+    member: int = 1
 
 
 @dataclass(frozen=True)
@@ -49,6 +53,14 @@ class TrainingResult:
     def seconds(self) -> float:
         """Wall time of all epochs."""
         return sum(record.seconds for record in self.history)
+
+
+def best_val_loss(history: Iterable[EpochRecord]) -> float:
+    """The least validation loss of each network, averaged over the networks."""
+    best: dict[int, float] = {}
+    for record in history:
+        best[record.member] = min(record.val_loss, best.get(record.member, math.inf))
+    return sum(best.values()) / len(best)
 
 
 OnEpoch = Callable[[EpochRecord], None]

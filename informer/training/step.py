@@ -10,20 +10,19 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 from torch.nn.utils import clip_grad_norm_
 
 from informer.data.windows import Batch, Windows
 from informer.errors import ConfigError
+from informer.training.losses import Loss
 
-__all__ = ["LOSSES", "Loss", "Network", "Step", "evaluate", "forecast_loss", "train_step"]
-
-Loss = Callable[[Tensor, Tensor], Tensor]
+__all__ = ["Network", "Step", "evaluate", "forecast_loss", "train_step"]
 
 Network = Callable[..., Any]
-"""(x_enc, x_mark_enc, x_dec, x_mark_dec, *, generator) -> (B, P, c_out), or a tuple of it first."""
+"""(x_enc, x_mark_enc, x_dec, x_mark_dec, *, generator) -> (B, P, c_out), or a tuple of it first.
 
-LOSSES: dict[str, Loss] = {"mse": F.mse_loss, "mae": F.l1_loss, "huber": F.huber_loss}
+A network of quantiles gives (B, Q, P, c_out).
+"""
 
 
 class Step(NamedTuple):
@@ -41,7 +40,7 @@ def forecast_loss(
     Args:
         network: Builds the decoder's input itself.
         batch: B windows.
-        loss: Mean over all entries of two tensors of one shape.
+        loss: Of the forecast, and the truth (B, P, c_out).
         generator: On the CPU, from which ProbSparse draws its sampled keys; None is the global one.
 
     Raises:
@@ -49,9 +48,10 @@ def forecast_loss(
     """
     output = network(batch.x_enc, batch.x_mark_enc, None, batch.x_mark_dec, generator=generator)
     forecast = output[0] if isinstance(output, tuple) else output
-    if forecast.shape != batch.y.shape:
+    shape = (len(forecast), *forecast.shape[-2:])
+    if shape != batch.y.shape:
         raise ConfigError(
-            f"the network forecasts (B, pred_len, c_out) = {tuple(forecast.shape)}, but the "
+            f"the network forecasts (B, pred_len, c_out) = {shape}, but the "
             f"windows hold {tuple(batch.y.shape)}; set pred_len and c_out to the windows' own."
         )
     return loss(forecast.float(), batch.y)
@@ -75,7 +75,7 @@ def train_step(
         parameters: Those whose gradients are clipped together.
         optimizer: Of the same parameters.
         batch: B windows.
-        loss: Mean over all entries of two tensors of one shape.
+        loss: Of the forecast, and the truth (B, P, c_out).
         weight: Factor on the gradients, for a process whose part of a batch is not its fair share.
         max_grad_norm: Bound on the total gradient norm; None leaves the gradients alone.
         generator: On the CPU, from which ProbSparse draws its sampled keys; None is the global one.
@@ -103,7 +103,7 @@ def evaluate(
         network: In eval mode.
         windows: Where the windows are cut from.
         batches: Numbers of windows, (B,) each.
-        loss: Mean over all entries of two tensors of one shape.
+        loss: Of the forecast, and the truth (B, P, c_out).
         seed: Of the sampled keys.
     """
     total = torch.zeros((), dtype=torch.float64, device=windows.device)

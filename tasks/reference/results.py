@@ -16,7 +16,8 @@ import pandas as pd
 
 from informer.data.frame import long_targets
 from informer.forecaster import Forecaster
-from informer.scoring import interval_places, mase_scales, measured, score_by_series
+from informer.scoring import mase_scales, measured
+from informer.scoring import score_windows as score
 from tasks.plots import forecast_fan
 from tasks.reference.experiment import Experiment
 
@@ -38,7 +39,8 @@ class Scored:
         pred: (N, P, C_t) forecasts, scaled by the train rows; with `--inverse` in the data's units.
         true: (N, P, C_t) the same of what was measured, NaN where nothing was.
         metrics: name to value, of `METRICS`.
-        scores: unique_id, step, n, mse, mae, mae_units, mase, coverage.
+        scores: unique_id, step, n, mse, mae, mae_units, mase, coverage and more, see
+            `informer.metrics.score_table`.
     """
 
     pred: Array
@@ -51,15 +53,10 @@ def score_windows(forecaster: Forecaster, experiment: Experiment) -> Scored:
     """Forecast every window whose horizon lies in the test rows; none is left out."""
     config, panel, origins = forecaster.config, experiment.panel, experiment.test_origins
     test_start, n_targets = experiment.split.test_start, len(config.frame.targets)
-    forecast, offsets = forecaster.forecast_windows(panel, origins)  # (N, P, C_t), (Q, P, C_t)
+    scales = mase_scales(panel, test_start, config.season, n_targets)
+    scores, forecast = score(forecaster, panel, origins, (forecaster.target_std, scales))
     rows = origins.numpy()[:, None] + np.arange(config.model.pred_len)  # (N, P)
     truth = measured(panel, n_targets)[rows]  # (N, P, C_t)
-    low, high = (forecast + offsets[place] for place in interval_places(config.quantiles))
-    scores = score_by_series(
-        truth, forecast, (low, high),
-        (forecaster.target_std, mase_scales(panel, test_start, config.season, n_targets)),
-        panel.series_of(origins.numpy()), [list(config.frame.targets)],
-    )  # fmt: skip
     pred, true = (_as_written(values, forecaster, experiment) for values in (forecast, truth))
     return Scored(pred, true, reference_metrics(pred, true), scores)
 

@@ -144,7 +144,7 @@ def _train(experiment: Experiment) -> Forecaster:
 
 def _save(forecaster: Forecaster, path: Path) -> None:
     assert isinstance(forecaster.predictor, NetworkPredictor)
-    save_reference_checkpoint(forecaster.predictor.model, path)
+    save_reference_checkpoint(forecaster.predictor.models[0], path)
 
 
 def _load(experiment: Experiment, checkpoint: Path) -> Forecaster:

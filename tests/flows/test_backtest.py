@@ -61,7 +61,7 @@ def test_the_champion_is_scored_as_it_was_when_it_was_promoted(trained, rolled):
     assert rolled["status"] == "completed"
     assert rolled["model_version"] == trained["champion_version"]
     assert rolled["n_windows"] == trained["n_windows"]
-    assert set(rolled["metrics"]) == {"mse", "mae", "mase", "coverage"}
+    assert set(rolled["metrics"]) == {"mse", "mae", "mase", "coverage", "width", "wql"}
     judged = trained["baselines"] | {"informer": trained["metrics"]}
     assert rolled["metrics"]["mse"] == pytest.approx(min(e["mse"] for e in judged.values()))
     for name, errors in trained["baselines"].items():

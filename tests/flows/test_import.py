@@ -49,7 +49,7 @@ def test_a_checkpoint_is_registered_scaled_calibrated_and_scored(
     record = json.loads(capsys.readouterr().out.splitlines()[-1])
     assert record["status"] == "completed"
     assert (record["model_name"], record["model_version"]) == ("load-reference", "1")
-    assert set(record["metrics"]) == {"mse", "mae", "mase", "coverage"}
+    assert set(record["metrics"]) == {"mse", "mae", "mase", "coverage", "width", "wql"}
     assert record["n_windows"] == int(0.2 * 700) - 24 + 1
 
     mlflow.set_tracking_uri(home.tracking_uri)
@@ -66,7 +66,7 @@ def test_a_checkpoint_is_registered_scaled_calibrated_and_scored(
     train = rows[COLUMNS][:n_train].to_numpy()
     np.testing.assert_allclose(forecaster.scaler.mean, train.mean(axis=0))
     np.testing.assert_allclose(forecaster.scaler.std, train.std(axis=0))
-    weights = forecaster.predictor.model.state_dict()
+    weights = forecaster.predictor.models[0].state_dict()
     given = {k: v for k, v in flags.items() if k not in ("data", "data_path")}
     for name, value in load_reference_checkpoint(checkpoint, given).state_dict().items():
         torch.testing.assert_close(weights[name], value)

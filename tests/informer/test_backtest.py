@@ -77,6 +77,13 @@ def test_test_rows_too_few_for_a_horizon_are_refused(models):
         backtest(models, rows(), (TIMES[238], TEST[1]))
 
 
+def test_windows_scored_in_parts_score_as_at_once(models, monkeypatch):
+    whole = backtest(models, rows(), TEST)
+    monkeypatch.setattr("informer.scoring.MAX_ENTRIES", 9 * 6 * 4)
+    parts = backtest(models, rows(), TEST)
+    pd.testing.assert_frame_equal(parts.scores, whole.scores, rtol=1e-5)
+
+
 def test_a_slow_model_may_forecast_some_of_the_origins(models):
     whole, some = (backtest(models, rows(), TEST, strides=s) for s in (None, {"linear": 10}))
     assert some.n_windows == whole.n_windows == 35

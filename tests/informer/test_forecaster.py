@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 import pytest
+import torch
+from safetensors.torch import load_file, save_file
 
 from informer import Forecaster, ForecasterConfig, FrameConfig, InformerConfig, TrainingConfig
-from informer.calibration import conformal_offsets
+from informer.calibration import LocalScale
+from informer.config import BESIDE_THE_PAPER
 from informer.errors import CheckpointError, ConfigError, FrameError
+from informer.training.records import best_val_loss
 
 N_ROWS = 240
 FRAME = FrameConfig(columns=("load", "heat"), target="load", features="M")
@@ -96,9 +101,29 @@ def test_the_scaler_has_seen_the_train_rows_only():
         np.testing.assert_array_equal(plain.scaler.std, moved.scaler.std)
 
 
-@pytest.mark.parametrize("estimator", ["informer", "linear", "seasonal_naive", "naive"])
-def test_a_saved_forecaster_forecasts_alike(estimator, tmp_path):
-    forecaster = Forecaster.fit(history(), CONFIG, estimator=estimator)
+MODERN = replace(
+    CONFIG,
+    model=replace(
+        CONFIG.model, instance_norm=True, linear_highway=True, channel_independent=True,
+        patch_len=4, decoder_input="highway",
+    ),
+    training=replace(CONFIG.training, loss="pinball", weight_average="ema"),
+    ensemble=2,
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("estimator", "config"),
+    [
+        ("informer", CONFIG),
+        ("informer", MODERN),
+        ("linear", CONFIG),
+        ("seasonal_naive", CONFIG),
+        ("naive", CONFIG),
+    ],
+)
+def test_a_saved_forecaster_forecasts_alike(estimator, config, tmp_path):
+    forecaster = Forecaster.fit(history(), config, estimator=estimator)
     loaded = Forecaster.load(forecaster.save(tmp_path / "model"))
     assert loaded.config == forecaster.config
     assert loaded.estimator == estimator
@@ -168,42 +193,81 @@ def test_one_target_is_named_by_its_series(features):
     assert table["y_hat"].between(30, 130).all()
 
 
-def test_conformal_offsets_are_order_statistics_of_the_validation_residuals(fitted):
-    import torch
-
-    from informer.data.windows import Windows
-
-    class Zero:
-        look_back = 1
-
-        def predict(self, windows, index):
-            return torch.zeros(len(index), 1, 1)
-
-    values = np.arange(10.0)[:, None]  # residuals 1 ... 9
-    windows = Windows.cut(
-        values, np.zeros((10, 1)), torch.arange(1, 10),
-        seq_len=1, label_len=0, pred_len=1, n_targets=1,
-    )  # fmt: skip
-    observed = np.ones((10, 1), bool)
-    offsets = conformal_offsets(Zero(), windows, observed, (0.1, 0.5, 0.9))
-    assert offsets.ravel().tolist() == [1.0, 5.0, 9.0]
-    observed[9] = False  # the residual 9 is not scored
-    offsets = conformal_offsets(Zero(), windows, observed, (0.1, 0.5, 0.9))
-    assert offsets.ravel().tolist() == [1.0, 4.0, 8.0]
-
-
 def test_a_network_trained_elsewhere_is_scaled_and_calibrated_as_if_fitted_here(fitted):
-    served = Forecaster.from_network(fitted.predictor.model, history(), CONFIG)
+    served = Forecaster.from_network(fitted.predictor.models[0], history(), CONFIG)
     np.testing.assert_array_equal(served.scaler.mean, fitted.scaler.mean)
-    np.testing.assert_array_equal(served.offsets, fitted.offsets)
+    np.testing.assert_array_equal(served.calibration.offsets, fitted.calibration.offsets)
     pd.testing.assert_frame_equal(served.predict(history()), fitted.predict(history()))
 
 
 def test_a_network_that_is_not_the_configured_one_is_refused_by_what_differs(fitted):
-    model = fitted.predictor.model
+    model = fitted.predictor.models[0]
     other = replace(CONFIG, model=replace(CONFIG.model, d_ff=32, pred_len=8))
     with pytest.raises(ConfigError, match=r"pred_len is 6, expected 8; d_ff is 16, expected 32"):
         Forecaster.from_network(model, history(), other)
     minutes = replace(CONFIG, frame=replace(FRAME, freq="15min"))
     with pytest.raises(ConfigError, match="n_marks is 4, expected 5"):
         Forecaster.from_network(model, history(), minutes)
+
+
+def test_a_model_saved_in_the_first_format_forecasts_as_it_did(tmp_path):
+    fitted = Forecaster.fit(history(), CONFIG)
+    flat = LocalScale("none", 1, 1.0, torch.ones(2))
+    forecaster = replace(fitted, calibration=replace(fitted.calibration, scale=flat))
+    folder = forecaster.save(tmp_path / "model")
+    settings = json.loads((folder / "forecaster.json").read_text())
+    del settings["scale"], settings["config"]["ensemble"], settings["history"][0]["member"]
+    for name in BESIDE_THE_PAPER[2:]:
+        del settings["config"]["model"][name]
+    (folder / "forecaster.json").write_text(json.dumps(settings | {"format": 1}))
+    tensors = load_file(folder / "weights.safetensors")
+    del tensors["calibration.typical"]
+    old = {name.replace("network.0.", "network."): value for name, value in tensors.items()}
+    save_file(old, folder / "weights.safetensors")
+    loaded = Forecaster.load(folder)
+    pd.testing.assert_frame_equal(loaded.predict(history()), forecaster.predict(history()))
+
+
+def test_an_ensemble_forecasts_the_mean_of_networks_that_differ_by_seed(tmp_path):
+    seeds = [
+        replace(CONFIG, training=replace(CONFIG.training, seed=CONFIG.training.seed + i))
+        for i in range(3)
+    ]
+    alone = [Forecaster.fit(history(), config) for config in seeds]
+    reports: list[tuple[int, int]] = []
+    together = Forecaster.fit(
+        history(), replace(CONFIG, ensemble=3),
+        checkpoint_dir=tmp_path / "checkpoints",
+        on_step=lambda done, total, _: reports.append((done, total)),
+    )  # fmt: skip
+    mean = np.mean([one.predict(history())["y_hat"] for one in alone], axis=0)
+    np.testing.assert_allclose(together.predict(history())["y_hat"], mean, rtol=1e-5)
+    assert [record.member for record in together.history] == [1, 2, 3]
+    assert best_val_loss(together.history) == pytest.approx(
+        np.mean([one.history[0].val_loss for one in alone])
+    )
+    assert reports == [(3, 9), (6, 9), (9, 9)]
+    assert len(list((tmp_path / "checkpoints").glob("member-*/last.ckpt"))) == 3
+
+
+def test_a_training_over_the_highway_is_never_worse_than_the_linear_model():
+    model = replace(CONFIG.model, linear_highway=True)
+    training = replace(CONFIG.training, learning_rate=10.0, epochs=2)
+    config = replace(CONFIG, model=model, training=training, look_back=24)
+    found = Forecaster.fit(history(), config)
+    assert best_val_loss(found.history) == found.history[0].val_loss
+    linear = Forecaster.fit(history(), config, estimator="linear").predict(history())
+    np.testing.assert_allclose(found.predict(history())["y_hat"], linear["y_hat"], rtol=1e-4)
+
+
+def test_a_network_of_quantiles_forecasts_its_median():
+    found = Forecaster.fit(history(), replace(MODERN, ensemble=1))
+    assert found.predictor.levels == CONFIG.quantiles
+    table = found.predict(history())
+    assert (np.diff(table.filter(like="y_hat_q").to_numpy(), axis=1) >= 0).all()
+    assert table["y_hat"].between(-10, 130).all()
+
+
+def test_a_loss_of_quantiles_without_the_median_is_refused():
+    with pytest.raises(ConfigError, match=r"without the median.*add 0\.5"):
+        replace(MODERN, quantiles=(0.1, 0.9))

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from informer.config import InformerConfig
+from informer.config import BESIDE_THE_PAPER, InformerConfig
 from informer.errors import CheckpointError, ConfigError
 from informer.interop import load_reference_checkpoint, save_reference_checkpoint
 from informer.nn.model import Informer
@@ -106,7 +106,7 @@ def test_a_name_that_is_no_flag_is_refused(flags, official):
         load_reference_checkpoint(official, {**flags, "dmodel": 32})
 
 
-@pytest.mark.parametrize("name", ["backend", "instance_norm", "linear_highway"])
+@pytest.mark.parametrize("name", ["backend", *BESIDE_THE_PAPER])
 def test_a_setting_of_ours_is_no_flag_of_the_reference(name, flags, official):
     with pytest.raises(ConfigError, match=f"{name}: no such flag"):
         load_reference_checkpoint(official, {**flags, name: False})
@@ -161,8 +161,12 @@ def test_files_that_are_no_checkpoints_are_named(flags, tmp_path):
         load_reference_checkpoint(tmp_path / "list.pth", flags)
 
 
-@pytest.mark.parametrize("part", ["instance_norm", "linear_highway"])
+@pytest.mark.parametrize("part", BESIDE_THE_PAPER)
 def test_a_network_that_the_reference_does_not_have_is_not_written(part, flags, tmp_path):
-    model = Informer(InformerConfig(**flags, **{part: True}))
+    values = {"patch_len": 2, "quantiles": (0.5,), "decoder_input": "highway"}
+    setting = {part: values.get(part, True)}
+    if part == "decoder_input":
+        part, setting = "linear_highway", setting | {"linear_highway": True}
+    model = Informer(InformerConfig(**flags, **setting))
     with pytest.raises(ConfigError, match=part):
         save_reference_checkpoint(model, tmp_path / "checkpoint.pth")

@@ -9,7 +9,8 @@ import torch
 from informer.config import TrainingConfig
 from informer.errors import ConfigError, TrainingError
 from informer.training.loop import fit
-from informer.training.step import LOSSES, evaluate
+from informer.training.losses import LOSSES
+from informer.training.step import evaluate
 from tests.informer.training.tiny import make_network, make_windows, without_seconds
 
 CONFIG = TrainingConfig(epochs=3, batch_size=16, learning_rate=1e-2, accelerator="cpu")

@@ -67,6 +67,20 @@ def test_two_processes_have_the_loss_curve_of_one(windows):
         torch.testing.assert_close(there.state_dict()[name], value, rtol=1e-4, atol=1e-6)
 
 
+@pytest.mark.parametrize("kind", ["ema", "swa"])
+def test_averaged_weights_and_the_start_are_the_same_in_two_processes(windows, kind):
+    here, there = make_network(**EXACT), make_network(**EXACT)
+    one, two = (
+        fit(model, *windows, replace(config, weight_average=kind), validate_start=True)
+        for model, config in ((here, ONE), (there, TWO))
+    )
+    assert [record.epoch for record in two.history] == [0, 1, 2, 3]
+    assert two.history[0].val_loss == pytest.approx(one.history[0].val_loss, rel=1e-4)
+    assert_alike(two.history[1:], one.history[1:])
+    for name, value in here.state_dict().items():
+        torch.testing.assert_close(there.state_dict()[name], value, rtol=1e-4, atol=1e-6)
+
+
 @pytest.mark.parametrize("attn", ["prob", "full"])
 def test_an_informer_has_the_same_loss_curve_in_two_processes(windows, attn):
     settings = InformerConfig(
@@ -104,8 +118,9 @@ def test_an_error_in_a_process_is_an_error_here(windows):
 
 
 def test_batch_norms_and_dropout_train_in_two_processes(windows):
-    history = fit(make_network(), *windows, TWO).history
-    assert history[-1].train_loss < history[0].train_loss
+    for kind in ("none", "ema"):
+        history = fit(make_network(), *windows, replace(TWO, weight_average=kind)).history
+        assert history[-1].train_loss < history[0].train_loss
 
 
 def test_processes_started_by_torchrun_train_together(windows, tmp_path):

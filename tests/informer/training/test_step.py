@@ -15,7 +15,8 @@ from informer.data.split import ETT_HOUR
 from informer.data.windows import Windows, window_origins
 from informer.errors import ConfigError
 from informer.nn.model import Informer
-from informer.training.step import LOSSES, evaluate, forecast_loss, train_step
+from informer.training.losses import LOSSES
+from informer.training.step import evaluate, forecast_loss, train_step
 from tests.informer.training.tiny import make_network, make_windows
 
 N_TRAIN = ETT_HOUR.train

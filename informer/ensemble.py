@@ -1,0 +1,82 @@
+"""The training of a forecaster's networks: one, or several that differ in their seed alone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+import torch
+
+from informer.baselines import ClosedFormLinear
+from informer.config import ForecasterConfig
+from informer.data.windows import Windows
+from informer.nn.model import Informer
+from informer.training.loop import EpochRecord, fit
+from informer.training.records import OnEpoch, OnStep
+
+__all__ = ["train_networks"]
+
+
+def train_networks(
+    train: Windows,
+    val: Windows,
+    config: ForecasterConfig,
+    *,
+    checkpoint_dir: Path | None = None,
+    on_epoch: OnEpoch | None = None,
+    on_step: OnStep | None = None,
+) -> tuple[tuple[Informer, ...], tuple[EpochRecord, ...]]:
+    """Train `config.ensemble` networks one after another, with seeds from `training.seed` on.
+
+    Args:
+        train: windows to learn from.
+        val: windows that choose the best epoch of each network, and the highway's penalty.
+        config: of the forecaster.
+        checkpoint_dir: where a training that was cut off goes on from; a folder in it for each
+            member of an ensemble.
+        on_epoch: called after each epoch of each network.
+        on_step: called now and then with step, steps in all, and train loss.
+
+    Returns:
+        The networks, and the epochs of all of them, network by network.
+    """
+    networks, history = [], []
+    highway = None
+    if config.model.linear_highway:
+        highway = ClosedFormLinear.fit(train, val, config.model.seq_len).weight
+    for member in range(1, config.ensemble + 1):
+        training = replace(config.training, seed=config.training.seed + member - 1)
+        torch.manual_seed(training.seed)
+        network = Informer(config.network)
+        if highway is not None:
+            network.highway.copy_(highway)
+        folder = checkpoint_dir
+        if checkpoint_dir is not None and config.ensemble > 1:
+            folder = checkpoint_dir / f"member-{member}"
+        result = fit(
+            network, train, val, training,
+            checkpoint_dir=folder,
+            on_epoch=None if on_epoch is None else partial(_report, on_epoch, member),
+            on_step=None if on_step is None else partial(_step, on_step, member, config.ensemble),
+            validate_start=highway is not None,
+        )  # fmt: skip
+        networks.append(network)
+        history += [replace(record, member=member) for record in result.history]
+    return tuple(networks), tuple(history)
+
+
+def _report(on_epoch: OnEpoch, member: int, record: EpochRecord) -> None:
+    on_epoch(replace(record, member=member))
+
+
+def _step(
+    on_step: Callable[[int, int, float], None],
+    member: int,
+    n_members: int,
+    done: int,
+    total: int,
+    loss: float,
+) -> None:
+    on_step((member - 1) * total + done, n_members * total, loss)
