@@ -19,7 +19,9 @@ from typing import Any
 
 import torch
 
-__all__ = ["environment", "peak_memory", "print_table", "time_in_turn", "write_results"]
+__all__ = [
+    "environment", "peak_memory", "print_methods", "print_table", "time_in_turn", "write_results",
+]  # fmt: skip
 
 RESULTS = Path(__file__).parent / "results"
 
@@ -117,6 +119,27 @@ def print_table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> None
     widths = [max(len(row[i]) for row in cells) for i in range(len(header))]
     for row in cells:
         print("  ".join(cell.rjust(width) for cell, width in zip(row, widths, strict=True)))
+
+
+def print_methods(
+    labels: Mapping[str, object],
+    measured: Mapping[str, Mapping[str, float]],
+    columns: Mapping[str, Callable[[Mapping[str, float]], str]],
+) -> None:
+    """A row for each method: what was measured, and its best round over that of `fast`."""
+    fast = measured["fast"]["best_s"]
+    print_table(
+        (*labels, "method", *columns, "x fast"),
+        [
+            (
+                *labels.values(),
+                name,
+                *(shown(numbers) for shown in columns.values()),
+                f"{numbers['best_s'] / fast:.2f}",
+            )
+            for name, numbers in measured.items()
+        ],
+    )
 
 
 def write_results(name: str, rows: Sequence[Mapping[str, object]], **more: object) -> None:

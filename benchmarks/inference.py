@@ -18,8 +18,8 @@ from dataclasses import replace
 from typing import Any
 
 import torch
-from harness import environment, peak_memory, print_table, time_in_turn, write_results
-from model_step import CASES, SMALL, neuralforecast_model
+from harness import environment, peak_memory, print_methods, time_in_turn, write_results
+from model_step import CASES, SMALL, labels_of, neuralforecast_model
 
 from informer.config import InformerConfig
 from informer.nn.model import Informer
@@ -117,29 +117,19 @@ def main() -> None:
         for precision in ("fp32", "bf16") if has_bf16 else ("fp32",):
             forecasts = methods(config, n_batch, precision, options.peers)
             measured = time_in_turn(forecasts, options.rounds)
-            labels = {"case": case, "precision": precision, "B": n_batch}
-            labels["sizes"] = f"{config.seq_len}/{config.label_len}/{config.pred_len}"
-            labels["d_model"] = config.d_model
+            labels = labels_of(case, precision, n_batch, config)
             for name, numbers in measured.items():
                 numbers["windows_per_s"] = n_batch / numbers["best_s"]
                 numbers["rows_per_s"] = numbers["windows_per_s"] * config.pred_len * config.c_out
                 numbers["peak_bytes"] = float(peak_memory(forecasts[name]) or math.nan)
                 rows.append({**labels, "method": name, **numbers})
-            print_table(
-                (*labels, "method", "best s", "windows/s", "rows/s", "MB", "x fast"),
-                [
-                    (
-                        *labels.values(),
-                        name,
-                        f"{m['best_s']:.3f}",
-                        f"{m['windows_per_s']:.0f}",
-                        f"{m['rows_per_s']:,.0f}",
-                        f"{m['peak_bytes'] / 1e6:.0f}",
-                        f"{m['best_s'] / measured['fast']['best_s']:.2f}",
-                    )
-                    for name, m in measured.items()
-                ],
-            )
+            columns = {
+                "best s": lambda m: f"{m['best_s']:.3f}",
+                "windows/s": lambda m: f"{m['windows_per_s']:.0f}",
+                "rows/s": lambda m: f"{m['rows_per_s']:,.0f}",
+                "MB": lambda m: f"{m['peak_bytes'] / 1e6:.0f}",
+            }
+            print_methods(labels, measured, columns)
     write_results("inference", rows)
 
 
