@@ -6,6 +6,8 @@ it.
 
 from __future__ import annotations
 
+import atexit
+import functools
 import importlib.util
 import logging
 import os
@@ -27,6 +29,7 @@ __all__ = [
     "for_processes",
     "generator_devices",
     "has_gpu",
+    "join_processes",
     "make_fabric",
     "seed_generators",
     "starts_processes",
@@ -70,6 +73,27 @@ def make_fabric(config: TrainingConfig) -> Fabric:
         strategy=several if n_devices * n_nodes > 1 else "auto",
         plugins=[MixedPrecision("bf16-mixed", device=accelerator) if bf16 else Precision()],
     )
+
+
+def join_processes(fabric: Fabric) -> None:
+    """Bring `fabric` up in this process, beside siblings that torchrun started.
+
+    Their group is left before the interpreter ends: torch may abort a process that still has the
+    group's threads by then.
+    """
+    fabric.launch()
+    if fabric.world_size > 1:
+        _leave_group_at_exit()
+
+
+@functools.cache
+def _leave_group_at_exit() -> None:
+    atexit.register(_leave_group)
+
+
+def _leave_group() -> None:
+    if torch.distributed.is_initialized():
+        torch.distributed.destroy_process_group()
 
 
 def starts_processes(fabric: Fabric) -> bool:

@@ -17,7 +17,12 @@ from informer.config import TrainingConfig
 from informer.data.windows import Windows
 from informer.errors import TrainingError
 from informer.training.checkpoint import Progress
-from informer.training.device import generator_devices, make_fabric, starts_processes
+from informer.training.device import (
+    generator_devices,
+    join_processes,
+    make_fabric,
+    starts_processes,
+)
 from informer.training.phases import Phases
 from informer.training.processes import run_in_processes
 from informer.training.records import EpochRecord, OnEpoch, OnStep, TrainingResult
@@ -77,7 +82,7 @@ def fit(
         result, weights = run_in_processes(fabric, job, model, on_epoch, on_step)
         model.load_state_dict(weights)
     else:
-        fabric.launch()
+        join_processes(fabric)
         result = job(fabric, model, on_epoch, on_step)
     model.eval()
     return result
