@@ -18,8 +18,8 @@ from dataclasses import replace
 from typing import Any
 
 import torch
-from harness import environment, peak_memory, print_methods, time_in_turn, write_results
-from model_step import CASES, SMALL, labels_of, neuralforecast_model
+from harness import peak_memory, print_methods, time_in_turn, write_results
+from model_step import CASES, SMALL, labels_of, neuralforecast_model, precisions
 
 from informer.config import InformerConfig
 from informer.nn.model import Informer
@@ -110,11 +110,10 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     options = parser.parse_args()
 
-    speed = environment()
-    has_bf16 = torch.cuda.is_available() or speed["bf16_gflops"] > speed["fp32_gflops"]
+    precisions_here = precisions()
     rows: list[dict[str, object]] = []
     for case, config, n_batch in CASES:
-        for precision in ("fp32", "bf16") if has_bf16 else ("fp32",):
+        for precision in precisions_here:
             forecasts = methods(config, n_batch, precision, options.peers)
             measured = time_in_turn(forecasts, options.rounds)
             labels = labels_of(case, precision, n_batch, config)

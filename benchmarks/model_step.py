@@ -91,6 +91,18 @@ def neuralforecast_step(config: InformerConfig, n_batch: int) -> Callable[[], No
     return step
 
 
+def precisions() -> tuple[str, ...]:
+    """Those that are worth measuring on this device; says what it leaves out."""
+    speed = environment()
+    if torch.cuda.is_available() or speed["bf16_gflops"] > speed["fp32_gflops"]:
+        return ("fp32", "bf16")
+    print(
+        f"bf16 is left out: it multiplies at {speed['bf16_gflops']} GFLOP/s here, "
+        f"float32 at {speed['fp32_gflops']}"
+    )
+    return ("fp32",)
+
+
 def labels_of(case: str, precision: str, n_batch: int, config: InformerConfig) -> dict[str, object]:
     """What a row is about."""
     return {
@@ -128,18 +140,10 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     options = parser.parse_args()
 
-    speed = environment()
-    precisions = ["fp32"]
-    if torch.cuda.is_available() or speed["bf16_gflops"] > speed["fp32_gflops"]:
-        precisions.append("bf16")
-    else:
-        print(
-            f"bf16 is left out: it multiplies at {speed['bf16_gflops']} GFLOP/s here, "
-            f"float32 at {speed['fp32_gflops']}"
-        )
+    precisions_here = precisions()
     rows: list[dict[str, object]] = []
     for case, config, n_batch in CASES:
-        for precision in precisions:
+        for precision in precisions_here:
             measured = measure(config, n_batch, precision, options.rounds, options.peers)
             labels = labels_of(case, precision, n_batch, config)
             for name, numbers in measured.items():
