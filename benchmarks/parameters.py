@@ -1,6 +1,6 @@
 """What each parameter of the network and of the training does, one at a time around one base.
 
-    python benchmarks/parameters.py                every variant, some 25 minutes on two cores
+    python benchmarks/parameters.py                every variant, half an hour on one core
     python benchmarks/parameters.py --only attn    those that change it; nothing is written
     python benchmarks/parameters.py --table en     the table of docs/parameters.md, from the results
     python benchmarks/parameters.py --write        the same table put into both pages
