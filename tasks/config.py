@@ -10,144 +10,35 @@ import difflib
 from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field, ValidationError
 from pydantic_core import ErrorDetails
 
-from informer.baselines import Baseline
 from informer.config import ForecasterConfig, FrameConfig, InformerConfig, TrainingConfig
 from informer.data.split import Split, SplitConfig
 from informer.errors import ConfigError
+from tasks.sections import (
+    BaselineConfig,
+    BenchmarkConfig,
+    DataConfig,
+    EvaluateConfig,
+    ForecastConfig,
+    MonitorConfig,
+    PromoteConfig,
+    ScheduleConfig,
+    Section,
+    TuneConfig,
+    WorkersConfig,
+)
 
-__all__ = [
-    "BaselineConfig", "BenchmarkConfig", "DataConfig", "Dimension", "EvaluateConfig",
-    "ForecastConfig", "PromoteConfig", "RunConfig", "TuneConfig", "load_config",
-]  # fmt: skip
+__all__ = ["RunConfig", "load_config"]
 
 DERIVED = ("enc_in", "dec_in", "c_out", "freq", "quantiles")
-Choice = bool | int | float | str
 
 
-class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
-
-
-class DataConfig(_Section):
-    """What is read, and the contract that it is held to."""
-
-    source: str
-    """A data set known by name (`informer data list`), or the path of a CSV or Parquet file."""
-    contract: str
-    """The contract of the data: a file, looked for under conf/."""
-
-
-class Dimension(_Section):
-    """One dimension of a search space: choices, or a range."""
-
-    choices: tuple[Choice, ...] | None = None
-    """The values to choose from."""
-    low: int | float | None = None
-    """Lower end of a range; whole numbers at both ends make a range of whole numbers."""
-    high: int | float | None = None
-    """Upper end of a range, included."""
-    log: bool = False
-    """Whether the range is searched on a logarithmic scale."""
-
-    def model_post_init(self, _context: object) -> None:
-        """Refuse what is neither choices nor a range."""
-        is_range = self.low is not None and self.high is not None and self.low < self.high
-        if (self.choices is None) == (not is_range):
-            raise ValueError("give either choices: [..], or low: and high: with low < high")
-        if self.log and is_range and not float(self.low or 0) > 0:
-            raise ValueError("a logarithmic range must begin above 0")
-
-
-class TuneConfig(_Section):
-    """How the hyper-parameters are searched (Optuna: TPE and a median pruner)."""
-
-    n_trials: int = Field(default=8, ge=0)
-    """Finished trials that a study has in the end, earlier ones counted; 0 skips the search."""
-    epochs: int = Field(default=3, ge=1)
-    """Epochs of one trial."""
-    timeout_minutes: float | None = Field(default=None, gt=0)
-    """Begin no further trial after so many minutes."""
-    space: dict[str, Dimension] | str = "search/informer.yaml"
-    """The search space: field to dimension, or the file that holds it, looked for under conf/."""
-    seed: int = Field(default=0, ge=0)
-    """Seed of the sampler."""
-
-
-class BaselineConfig(_Section):
-    """The forecasts that a model has to beat."""
-
-    models: tuple[Baseline, ...] = Field(
-        default=("seasonal_naive", "linear", "naive"), min_length=1
-    )
-    """Which of them every evaluation and promotion shows, and FALLBACK may serve."""
-    season: int = Field(default=24, ge=1)
-    """Steps in a season: what seasonal naive repeats and MASE divides by."""
-    look_back: int = Field(default=96, ge=1)
-    """Steps of history that the closed-form linear model reads."""
-    classical_rows: int = Field(default=336, ge=1)
-    """Steps of history that a classical model is fitted on, anew for each forecast."""
-    classical_stride: int = Field(default=25, ge=1)
-    """A classical model forecasts only every so-manieth of the origins that the others do."""
-
-    def model_post_init(self, _context: object) -> None:
-        """Refuse a baseline that is named twice."""
-        if len(set(self.models)) < len(self.models):
-            raise ValueError(f"models names one more than once: {', '.join(self.models)}")
-
-
-class EvaluateConfig(_Section):
-    """How the test rows are forecast."""
-
-    stride: int = Field(default=1, ge=1)
-    """Steps from one rolling origin to the next."""
-
-
-class PromoteConfig(_Section):
-    """What makes a challenger the champion."""
-
-    metric: Literal["mse", "mae"] = "mse"
-    """The error that is compared, in units of the train rows' standard deviation."""
-    min_improvement: float = Field(default=0.0, ge=0, lt=1)
-    """Share by which a challenger must undercut the champion and every baseline."""
-
-
-class ForecastConfig(_Section):
-    """Where forecasts go."""
-
-    output: str | None = None
-    """Folder for the forecast files; empty means mlruns/forecasts/<name>."""
-
-
-class BenchmarkConfig(_Section):
-    """What `informer benchmark` runs where the command does not say."""
-
-    horizons: tuple[int, ...] = ()
-    """Steps ahead, one row of the table each; none: model.pred_len alone."""
-    seeds: int = Field(default=3, ge=1)
-    """Seeds, counted up from train.seed, over which the Informer's errors are averaged."""
-    from_horizon: dict[int, dict[str, Any]] = Field(default={})
-    """Dotted fields that differ from a horizon on, until a longer horizon's entry sets them."""
-
-    def model_post_init(self, _context: object) -> None:
-        """Refuse horizons of no step."""
-        if min((*self.horizons, *self.from_horizon), default=1) < 1:
-            raise ValueError("a horizon is below 1; count steps ahead")
-
-    def fields_at(self, horizon: int) -> dict[str, Any]:
-        """The dotted fields that hold at a horizon."""
-        found: dict[str, Any] = {}
-        for start in sorted(start for start in self.from_horizon if start <= horizon):
-            found |= self.from_horizon[start]
-        return found
-
-
-class RunConfig(_Section):
+class RunConfig(Section):
     """Everything that a run depends on besides the data itself."""
 
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9-]*$")
@@ -164,6 +55,9 @@ class RunConfig(_Section):
     evaluate: EvaluateConfig = EvaluateConfig()
     promote: PromoteConfig = PromoteConfig()
     forecast: ForecastConfig = ForecastConfig()
+    monitor: MonitorConfig = MonitorConfig()
+    schedule: ScheduleConfig = ScheduleConfig()
+    workers: WorkersConfig = WorkersConfig()
     benchmark: BenchmarkConfig = BenchmarkConfig()
 
     def model_post_init(self, _context: object) -> None:

@@ -18,10 +18,11 @@ from prefect.artifacts import create_table_artifact
 
 from informer.forecaster import Forecaster
 from informer.training.loop import EpochRecord
-from tasks.config import Dimension, RunConfig
+from tasks.config import RunConfig
 from tasks.home import Home
 from tasks.prepare import Prepared, history
 from tasks.progress import Progress
+from tasks.sections import Dimension
 from tasks.track import child_run, connect
 
 __all__ = ["Tuned", "open_study", "present_values", "study_name", "suggest", "tune"]

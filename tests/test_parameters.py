@@ -21,7 +21,8 @@ from benchmarks import parameters_page as measured
 from informer import ForecasterConfig, Informer, InformerConfig, TrainingConfig
 from informer.config import BESIDE_THE_PAPER
 from informer.interop import save_reference_checkpoint
-from tasks.config import Dimension, RunConfig
+from tasks.config import RunConfig
+from tasks.sections import Dimension
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"

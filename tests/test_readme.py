@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from flows.__main__ import _parser
+from flows.parser import make_parser
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
@@ -29,7 +29,7 @@ def test_a_make_target_exists(command):
 
 @pytest.mark.parametrize("command", [c for c in COMMANDS if "informer " in c])
 def test_a_documented_command_parses(command):
-    _parser().parse_args(command.split("informer ")[1].split())
+    make_parser().parse_args(command.split("informer ")[1].split())
 
 
 @pytest.mark.parametrize("target", re.findall(r"\]\(([^)#]+)\)", README))

@@ -1,8 +1,10 @@
 """Where training ends, validation ends and the test ends, as times on the data's grid.
 
-A split is given in one of three ways: by shares (0.7, 0.1, 0.2), by counts of time steps from the
-beginning (8640, 2880, 2880: the protocol of the ETT tables), or by the times at which validation
-and test begin ("2013-09-01", "2013-11-01"). The parts never overlap, and none may be empty.
+A split is given in one of four ways: by shares (0.7, 0.1, 0.2), by counts of time steps from the
+beginning (8640, 2880, 2880: the protocol of the ETT tables), by counts of the last time steps with
+all before them for training (none, 672, 672: for data that grow), or by the times at which
+validation and test begin ("2013-09-01", "2013-11-01"). The parts never overlap, and none may be
+empty.
 """
 
 from __future__ import annotations
@@ -51,7 +53,9 @@ class SplitConfig:
         parts = (self.train, self.val, self.test)
         if all(_is_share(part) for part in parts):
             _check_shares(self)
-        elif all(_is_count(part) for part in parts):
+        elif all(_is_count(part) for part in parts[1:]) and (
+            self.train is None or _is_count(self.train)
+        ):
             _check_counts(self)
         elif self.train is None and isinstance(self.val, str) and isinstance(self.test, str):
             val, test = _time(self.val, "val"), _time(self.test, "test")
@@ -80,9 +84,10 @@ class SplitConfig:
             n_train, n_val, n_test = self._counts(len(grid))
             borders = grid.append(after)
             ends = [n_train, n_train + n_val, n_train + n_val + n_test]
-            if ends[-1] > len(grid):
+            if n_train < 1 or ends[-1] > len(grid):
                 raise ConfigError(
-                    f"train={n_train}, val={n_val}, test={n_test} need {ends[-1]} time steps, but "
+                    f"train={self.train}, val={n_val}, test={n_test} need "
+                    f"{max(n_train, 1) + n_val + n_test} time steps, but "
                     f"the data has {len(grid)} from {first} to {last}; shorten the parts."
                 )
             split = Split(*(borders[end] for end in ends))
@@ -92,8 +97,9 @@ class SplitConfig:
     def _counts(self, n_steps: int) -> tuple[int, int, int]:
         """How many of `n_steps` train, validation and test cover."""
         train, val, test = self.train, self.val, self.test
-        if isinstance(train, int) and isinstance(val, int) and isinstance(test, int):
-            return train, val, test
+        if isinstance(val, int) and isinstance(test, int):
+            n_train = n_steps - val - test if train is None else int(train)
+            return n_train, val, test
         assert isinstance(train, float)
         assert isinstance(val, float)
         assert isinstance(test, float)
@@ -150,7 +156,7 @@ def _check_shares(config: SplitConfig) -> None:
 def _check_counts(config: SplitConfig) -> None:
     for name in ("train", "val", "test"):
         count = getattr(config, name)
-        if count < 1:
+        if count is not None and count < 1:
             raise ConfigError(f"{name} is {count}; a count of time steps must be at least 1.")
 
 

@@ -36,6 +36,17 @@ def test_the_ett_minute_protocol_has_four_steps_for_each_hour():
     assert resolve(ETT_MINUTE, 69680, "15min") == (34560, 11520, 11520)
 
 
+@pytest.mark.parametrize("n_steps", [100, 17420])
+def test_counts_without_train_are_of_the_last_steps(n_steps):
+    split = SplitConfig(train=None, val=48, test=24)
+    assert resolve(split, n_steps) == (n_steps - 72, 48, 24)
+
+
+def test_counts_of_the_last_steps_must_leave_some_to_train():
+    with pytest.raises(ConfigError, match="need 73 time steps, but the data has 72"):
+        resolve(SplitConfig(train=None, val=48, test=24), 72)
+
+
 def test_counts_may_use_every_step_and_end_after_the_last():
     found = SplitConfig(train=6, val=2, test=2).resolve(FIRST, FIRST + pd.Timedelta(hours=9), "h")
     assert found == Split(

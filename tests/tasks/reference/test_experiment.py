@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from flows.__main__ import _parser
+from flows.parser import make_parser
 from informer import ConfigError, FrameError, InformerConfig, TrainingConfig
 from informer.interop import config_from_flags
 from tasks.errors import SourceError
@@ -29,7 +29,7 @@ COLUMNS = ("load", "heat", "wind")
 
 
 def parse(*argv: str) -> Flags:
-    return read_flags(vars(_parser().parse_args(["reference", *argv])))
+    return read_flags(vars(make_parser().parse_args(["reference", *argv])))
 
 
 def table(freq: str = "h", n_rows: int = 120) -> pd.DataFrame:

@@ -10,7 +10,7 @@ from dataclasses import fields
 
 import pytest
 
-from flows.__main__ import _parser
+from flows.parser import make_parser
 from tasks.reference.flags import Flags, add_flags, read_flags
 
 # Of the authors' command line, written down from it.
@@ -33,7 +33,7 @@ SWITCHES = [
 
 
 def parse(*argv: str) -> Flags:
-    return read_flags(vars(_parser().parse_args(["reference", *argv])))
+    return read_flags(vars(make_parser().parse_args(["reference", *argv])))
 
 
 def test_every_flag_of_the_reference_is_there_with_its_default():
