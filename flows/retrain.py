@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 from prefect import flow
 from prefect.runtime import flow_run
 
+from flows.train import tune_and_train
 from tasks.config import RunConfig
 from tasks.evaluate import Evaluation, check_baselines, evaluate
 from tasks.forecast import Forecast, forecast, output_dir
-from tasks.home import check_writable, find_home
-from tasks.prepare import prepare
+from tasks.home import Home, check_writable, find_home
+from tasks.pool import is_sent_away, run_in_pool
+from tasks.prepare import Prepared, prepare
 from tasks.promote import Promotion, promote
 from tasks.registry import register
 from tasks.sources import load
+from tasks.stages import run_stage, stage_key
 from tasks.track import connect, tracked_run, validation_logged
-from tasks.train import train
-from tasks.tune import tune
+from tasks.train import Trained
 from tasks.validate import validate
 
 __all__ = ["Retrained", "retrain"]
@@ -42,21 +44,36 @@ def _name() -> str:
 def retrain(config: RunConfig) -> Retrained:
     """Load, validate, prepare, tune, train, evaluate, register, promote, forecast."""
     home = find_home()
+    config = config.with_space(home.conf_dir)
     check_baselines(config)
     connect(home)
     check_writable(output_dir(config, home))
-    raw = load(config.data.source, config.frame, home)
-    with tracked_run(config, home, flow_run.name) as run_id:
+    raw = run_stage(load, lambda done: [done.path], config.data.source, config.frame, home)
+    identity = stage_key("retrain", home, raw.sha256, config.model_dump(mode="json"))
+    with tracked_run(config, home, flow_run.name, identity) as run_id:
         work_dir = home.run_dir(run_id)
         docs_dir, contract = work_dir / "validation", home.conf_dir / config.data.contract
         with validation_logged(run_id, docs_dir, home):
             validate(raw.path, contract, config.frame, docs_dir)
-        prepared = prepare(raw, config, home)
-        tuned = tune(prepared, config, run_id, home)
-        trained = train(prepared, config, tuned, run_id, work_dir, home)
+        prepared = run_stage(prepare, lambda done: [done.snapshot.path], raw, config, home)
+        trained = _trained(prepared, config, run_id, home)
         evaluation = evaluate(prepared, trained, run_id, work_dir, home)
         metrics = evaluation.metrics["informer"]
         version = register(trained.model_dir, prepared, config.name, metrics, run_id, home)
         promotion = promote(version, evaluation, prepared, trained, run_id, home)
         made = forecast(prepared.snapshot.path, config, home, run_id=run_id)
     return Retrained(run_id, version, evaluation, promotion, made)
+
+
+def _trained(prepared: Prepared, config: RunConfig, run_id: str, home: Home) -> Trained:
+    """Tune and train, here or on the workers that train."""
+    if not is_sent_away(config):
+        return tune_and_train(prepared, config, run_id, home)
+    given = {
+        "config": config.model_dump(mode="json"),
+        "raw": asdict(prepared.raw),
+        "run_id": run_id,
+    }
+    hours = 2 * config.workers.timeout_hours  # of a search and of a training
+    trained: Trained = run_in_pool(f"train/{config.name}", given, 3600 * hours)
+    return trained

@@ -33,7 +33,7 @@ from tasks.config import RunConfig
 from tasks.errors import RegistryError
 from tasks.home import Home
 from tasks.prepare import Prepared, read_rows
-from tasks.track import connect, resumed_run
+from tasks.track import connect, resumed_run, ui_url
 
 __all__ = [
     "CHALLENGER", "CHAMPION", "PREVIOUS", "Served", "champion", "promote_version", "register",
@@ -41,7 +41,6 @@ __all__ = [
 ]  # fmt: skip
 
 ARTIFACT = "forecaster"
-LOCAL_UI = "http://127.0.0.1:5000"  # where `make ui` opens MLflow over the local store
 MODEL_CODE = Path(__file__).with_name("pyfunc_model.py")
 CHAMPION, CHALLENGER, PREVIOUS = "champion", "challenger", "previous"
 REQUIREMENTS = ("torch", "numpy", "pandas", "lightning-fabric", "safetensors", "mlflow")
@@ -156,9 +155,8 @@ def register(
         client.set_model_version_tag(name, version, key, value)
     if alias is not None:
         client.set_registered_model_alias(name, alias, version)
-    server = home.tracking_uri if home.tracking_uri.startswith("http") else LOCAL_UI
     create_link_artifact(
-        f"{server.rstrip('/')}/#/models/{name}/versions/{version}",
+        ui_url(f"models/{name}/versions/{version}", home),
         key="model-version",
         link_text=f"{name} version {version} ({forecaster.estimator})",
         description="The registered model; open it in the MLflow UI under Models",

@@ -15,6 +15,7 @@ import pandas as pd
 from optuna.trial import TrialState
 from prefect import get_run_logger, task
 from prefect.artifacts import create_table_artifact
+from prefect.exceptions import ExternalSignal
 
 from informer.forecaster import Forecaster
 from informer.training.loop import EpochRecord
@@ -23,6 +24,7 @@ from tasks.home import Home
 from tasks.prepare import Prepared, history
 from tasks.progress import Progress
 from tasks.sections import Dimension
+from tasks.stages import stage_key
 from tasks.track import child_run, connect
 
 __all__ = ["Tuned", "open_study", "present_values", "study_name", "suggest", "tune"]
@@ -93,7 +95,13 @@ def suggest(trial: optuna.Trial, space: Mapping[str, Dimension]) -> dict[str, An
     return values
 
 
-@task(name="tune")
+def _key(_context: object, given: dict[str, Any]) -> str:
+    config = given["config"]
+    name = study_name(given["prepared"], config)
+    return stage_key("tune", given["home"], name, config.tune.n_trials, config.tune.timeout_minutes)
+
+
+@task(name="tune", cache_key_fn=_key, persist_result=True)
 def tune(prepared: Prepared, config: RunConfig, parent_run_id: str, home: Home) -> Tuned:
     """Search until the study has `tune.n_trials` finished trials, judged on validation alone."""
     space = config.tune.space
@@ -169,6 +177,9 @@ def _objective(
             Forecaster.fit(frame, candidate.forecaster_for(prepared.split), on_epoch=on_epoch)
         except optuna.TrialPruned:
             pruned = True  # the run is finished all the same, it did not fail
+        except (KeyboardInterrupt, SystemExit, ExternalSignal):
+            trial.study.tell(trial.number, state=TrialState.FAIL)  # Optuna would leave it open
+            raise
         client.set_tag(run_id, "pruned", str(pruned).lower())
         client.log_metric(run_id, "best_val_loss", min(losses))
     if pruned:
