@@ -24,7 +24,7 @@ from prefect.runtime import flow_run
 from tasks.errors import RegistryError
 
 __all__ = [
-    "Action", "Entry", "Facts", "Row", "history", "last_move", "read_ledger", "record",
+    "Action", "Entry", "Facts", "Row", "anchor", "history", "last_move", "read_ledger", "record",
     "unfinished", "verify",
 ]  # fmt: skip
 
@@ -180,8 +180,13 @@ def record(
     )
     entry = replace(entry, sha256=entry.digest)
     client.set_registered_model_tag(name, entry.key, json.dumps(asdict(entry), sort_keys=True))
-    client.set_model_version_tag(name, version, ANCHOR, entry.sha256)
+    anchor(client, name, entry)
     return entry
+
+
+def anchor(client: mlflow.MlflowClient, name: str, entry: Entry) -> None:
+    """Let the version that an entry is about bear its hash."""
+    client.set_model_version_tag(name, entry.version, ANCHOR, entry.sha256)
 
 
 def _who() -> str:
