@@ -8,13 +8,14 @@ from prefect import flow
 from prefect.runtime import flow_run
 
 from flows.train import tune_and_train
+from tasks.approval import approved, check_approval
 from tasks.config import RunConfig
 from tasks.evaluate import Evaluation, check_baselines, evaluate
 from tasks.forecast import Forecast, forecast, output_dir
 from tasks.home import Home, check_writable, find_home
 from tasks.pool import is_sent_away, run_in_pool
 from tasks.prepare import Prepared, prepare
-from tasks.promote import Promotion, promote
+from tasks.promote import Promotion, judge, promote
 from tasks.registry import register
 from tasks.sources import load
 from tasks.stages import run_stage, stage_key
@@ -46,6 +47,7 @@ def retrain(config: RunConfig) -> Retrained:
     home = find_home()
     config = config.with_space(home.conf_dir)
     check_baselines(config)
+    check_approval(config)
     connect(home)
     check_writable(output_dir(config, home))
     raw = run_stage(load, lambda done: [done.path], config.data.source, config.frame, home)
@@ -60,7 +62,9 @@ def retrain(config: RunConfig) -> Retrained:
         evaluation = evaluate(prepared, trained, run_id, work_dir, home)
         metrics = evaluation.metrics["informer"]
         version = register(trained.model_dir, prepared, config.name, metrics, run_id, home)
-        promotion = promote(version, evaluation, prepared, trained, run_id, home)
+        decision = judge(evaluation, prepared, trained, run_id, work_dir, home)
+        decision = approved(decision, version, evaluation, config, home)
+        promotion = promote(version, decision, evaluation, prepared, trained, run_id, home)
         made = forecast(prepared.snapshot.path, config, home, run_id=run_id)
     return Retrained(run_id, version, evaluation, promotion, made)
 
