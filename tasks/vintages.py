@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,7 +22,10 @@ import pyarrow.parquet as pq
 from tasks.errors import StoreError
 from tasks.files import draft_beside, replaced
 
-__all__ = ["COLUMNS", "VintageFile", "known_at", "list_vintages", "read_vintages", "write_vintage"]
+__all__ = [
+    "COLUMNS", "VintageFile", "known_at", "list_vintages", "read_vintage", "read_vintages",
+    "vintage_of", "write_vintage",
+]  # fmt: skip
 
 COLUMNS = ("unique_id", "ds", "cutoff", "model_version", "created_at", "data_sha256", "y_hat")
 ORDER = ["created_at", "cutoff", "unique_id", "ds"]
@@ -83,14 +85,16 @@ def _linked(table: pd.DataFrame, path: Path) -> bool:
 
 def list_vintages(folder: Path) -> list[VintageFile]:
     """The vintages of a store, by cutoff and version, without reading them."""
-    return sorted(_named(folder))
+    found = (vintage_of(path) for path in folder.glob("*.parquet"))
+    return sorted(vintage for vintage in found if vintage is not None)
 
 
-def _named(folder: Path) -> Iterator[VintageFile]:
-    for path in folder.glob("*.parquet"):
-        if name := NAME.fullmatch(path.name):
-            cutoff = pd.to_datetime(name["cutoff"], format=CUTOFF_FORMAT)
-            yield VintageFile(cutoff, name["version"], path)
+def vintage_of(path: Path) -> VintageFile | None:
+    """The vintage that a file's name tells of; None where it is named otherwise."""
+    name = NAME.fullmatch(path.name)
+    if name is None:
+        return None
+    return VintageFile(pd.to_datetime(name["cutoff"], format=CUTOFF_FORMAT), name["version"], path)
 
 
 def read_vintages(folder: Path, *, since: pd.Timestamp | None = None) -> pd.DataFrame:
@@ -112,10 +116,23 @@ def read_vintages(folder: Path, *, since: pd.Timestamp | None = None) -> pd.Data
     if not wanted:
         return _empty()
     rows = pa.concat_tables([_read(path) for path in wanted], promote_options="permissive")
+    return _framed(rows).sort_values(ORDER, kind="stable", ignore_index=True)
+
+
+def read_vintage(path: Path) -> pd.DataFrame:
+    """One vintage, with the columns of `read_vintages` in the order of its rows.
+
+    Raises:
+        StoreError: the file cannot be read.
+    """
+    return _framed(_read(path))
+
+
+def _framed(rows: pa.Table) -> pd.DataFrame:
     texts = {"unique_id": "str", "model_version": "str", "data_sha256": "str"}
     table: pd.DataFrame = rows.to_pandas().astype(texts)
     others = [name for name in table.columns if name not in COLUMNS]
-    return table[[*COLUMNS, *others]].sort_values(ORDER, kind="stable", ignore_index=True)
+    return table[[*COLUMNS, *others]]
 
 
 def _read(path: Path) -> pa.Table:
