@@ -47,6 +47,11 @@ class VintageFile:
     version: str
     path: Path
 
+    @property
+    def label(self) -> str:
+        """What people call it."""
+        return f"{self.cutoff} (version {self.version})"
+
 
 def write_vintage(table: pd.DataFrame, folder: Path) -> tuple[Path, bool]:
     """Add a vintage, unless it is there already; of two at once the first one stays.
