@@ -49,6 +49,7 @@ def _show(found: Explained) -> None:
 
 def _record(found: Explained) -> dict[str, Any]:
     means = found.table[["change", *PARTS]].mean()
+    sizes = found.table[list(PARTS)].abs().mean()  # rises and falls do not cancel out in these
     return {
         "before": _described(found.before),
         "after": _described(found.after),
@@ -56,6 +57,7 @@ def _record(found: Explained) -> dict[str, Any]:
         "change": float(means["change"]),
         "parts": {name: float(means[name]) for name in PARTS},
         "covariates_apply": found.has_covariates,
+        "sizes": {name: float(size) for name, size in sizes.items()},
         "churn": float(found.table["change"].abs().mean()),
         "series": found.by_series.to_dict("records"),
         "path": str(found.folder),

@@ -9,7 +9,7 @@ from prefect.runtime import flow_run
 
 from tasks.config import RunConfig
 from tasks.evaluate import Evaluation, check_baselines, evaluate
-from tasks.forecast import Forecast, forecast, output_dir
+from tasks.forecast import Forecast, forecast, output_dir, require_fresh
 from tasks.home import check_writable, find_home
 from tasks.prepare import prepare
 from tasks.promote import Promotion, promote
@@ -52,6 +52,7 @@ def retrain(config: RunConfig) -> Retrained:
         with validation_logged(run_id, docs_dir, home):
             validate(raw.path, contract, config.frame, docs_dir)
         prepared = prepare(raw, config, home)
+        require_fresh(prepared.snapshot.path, config)
         tuned = tune(prepared, config, run_id, home)
         trained = train(prepared, config, tuned, run_id, work_dir, home)
         evaluation = evaluate(prepared, trained, run_id, work_dir, home)

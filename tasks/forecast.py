@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import logging
 from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
+from prefect import get_run_logger
 from prefect.artifacts import create_markdown_artifact
 from prefect.assets import add_asset_metadata, materialize
 
@@ -22,10 +22,9 @@ from tasks.sources import snapshot
 from tasks.track import log_figure, resumed_run
 from tasks.vintages import list_vintages, write_vintage
 
-__all__ = ["Forecast", "forecast", "output_dir", "utc_now"]
+__all__ = ["Forecast", "forecast", "output_dir", "require_fresh", "utc_now"]
 
 SHOWN_HORIZONS = 3
-logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -78,6 +77,21 @@ def utc_now() -> pd.Timestamp:
     return pd.Timestamp.now("UTC").tz_localize(None).as_unit("us")
 
 
+def require_fresh(rows_path: Path, config: RunConfig) -> None:
+    """Refuse rows that are too old to forecast from, before anything is trained on them.
+
+    Args:
+        rows_path: regular rows as Parquet.
+        config: `forecast.max_age` says how old is too old.
+
+    Raises:
+        SourceError: the last row is older than that.
+    """
+    known = known_rows(pd.read_parquet(rows_path), config.frame)
+    last = known[config.frame.time_column].max()
+    check_age(last, utc_now(), config.forecast, config.data.source)
+
+
 def forecast(
     rows_path: Path,
     config: RunConfig,
@@ -122,7 +136,7 @@ def _forecast(
     written = [write_vintage(vintage.table, folder) for vintage in vintages]
     last, (path, _) = vintages[-1], written[-1]
     for series, reason in last.left_out.items():
-        logger.warning("series %r is not forecast: it %s", series, reason)
+        get_run_logger().warning("series %r is not forecast: it %s", series, reason)
     figure = forecast_fan(_tail(last, served.forecaster.config.frame), last.table)
     if run_id is not None:
         with resumed_run(run_id, home):

@@ -184,7 +184,7 @@ def change_by_part(
     for name, axes in zip(names, panels, strict=False):
         rows = table[table["unique_id"] == name].sort_values("ds")
         step = rows["ds"].diff().min() if len(rows) > 1 else pd.Timedelta("1h")
-        width = float(step / pd.Timedelta("1D"))  # days, which a time axis counts in
+        width = 0.9 * float(step / pd.Timedelta("1D"))  # days, which a time axis counts in
         tops, floors = pd.Series(0.0, rows.index), pd.Series(0.0, rows.index)
         for i, part in enumerate(parts):
             ups, downs = rows[part].clip(lower=0), rows[part].clip(upper=0)
@@ -194,6 +194,7 @@ def change_by_part(
                     label=part if bars is ups else None,
                 )  # fmt: skip
             tops, floors = tops + ups, floors + downs
+        axes.use_sticky_edges = False  # bars would end at the frame
         axes.axhline(0, color=GREY, linewidth=0.8)
         axes.plot(
             rows["ds"], rows["change"], color=BLACK, linewidth=1.4, marker="o", markersize=3,

@@ -6,6 +6,8 @@ import contextlib
 import io
 import json
 import shutil
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -97,6 +99,36 @@ def test_where_only_the_covariates_were_revised_they_are_all_of_it(store, home, 
     assert record["churn"] > 1e-3
     assert record["parts"]["covariates"] == pytest.approx(record["change"], abs=1e-9)
     assert record["parts"]["data"] == record["parts"]["weights"] == 0
+
+
+def test_a_run_is_of_one_version_while_the_champion_is_rolled_back_and_forth(store, home, tmp_path):
+    versions = sorted({v.version for v in list_vintages(store)})
+    assert len(versions) == 2
+    own, over = tmp_path / "store", threading.Event()
+
+    def roll_back() -> None:
+        while not over.is_set():
+            for version in versions:
+                promote_version("mixed", version, home)
+
+    with ThreadPoolExecutor(1) as pool:
+        rolling = pool.submit(roll_back)
+        try:
+            made = [
+                run(
+                    "forecast", "mixed", "forecast.every=1h", "--output", str(own),
+                    "--as-of", (END - pd.Timedelta(hours=5 * hours)).isoformat(),
+                )
+                for hours in (3, 2, 1)
+            ]  # fmt: skip
+        finally:
+            over.set()
+        rolling.result()
+    rows = read_vintages(own)
+    for record in made:
+        of_run = rows[rows["cutoff"].isin([*record["caught_up"], record["cutoff"]])]
+        assert set(of_run["model_version"]) == {record["model_version"]}
+    assert [len(record["caught_up"]) for record in made] == [0, 4, 4]
 
 
 def test_vintages_can_be_named_by_cutoff_or_file(store, home, tmp_path, capsys):

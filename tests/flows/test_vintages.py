@@ -13,6 +13,7 @@ import sys
 import time
 from pathlib import Path
 
+import mlflow
 import pandas as pd
 import pytest
 
@@ -181,6 +182,17 @@ def test_stale_rows_are_a_clear_failure_and_no_rows(trained, home, tmp_path, cap
         "forecast", "tiny", "forecast.max_age=36h", "--as-of", str(END), "--output", str(store)
     )
     assert made["cutoff"] == END.isoformat()
+
+
+def test_a_retrain_on_stale_rows_fails_before_it_trains(trained, home, capsys):
+    argv = ["retrain", "tiny", "name=stale", "forecast.max_age=36h", "tune.n_trials=0"]
+    assert main(argv) == 1
+    assert "forecast.max_age=36h allows no older" in capsys.readouterr().err
+    client = mlflow.MlflowClient(home.tracking_uri)
+    experiment = client.get_experiment_by_name("stale").experiment_id
+    (failed,) = client.search_runs([experiment])
+    assert failed.info.status == "FAILED"
+    assert "val_loss" not in failed.data.metrics
 
 
 def test_rows_of_today_are_not_stale(trained, home, tmp_path):
