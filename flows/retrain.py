@@ -11,7 +11,7 @@ from flows.train import tune_and_train
 from tasks.approval import approved, check_approval
 from tasks.config import RunConfig
 from tasks.evaluate import Evaluation, check_baselines, evaluate
-from tasks.forecast import Forecast, forecast, output_dir
+from tasks.forecast import Forecast, forecast, output_dir, require_fresh
 from tasks.home import Home, check_writable, find_home
 from tasks.pool import is_sent_away, run_in_pool
 from tasks.prepare import Prepared, prepare
@@ -58,6 +58,7 @@ def retrain(config: RunConfig) -> Retrained:
         with validation_logged(run_id, docs_dir, home):
             validate(raw.path, contract, config.frame, docs_dir)
         prepared = run_stage(prepare, lambda done: [done.snapshot.path], raw, config, home)
+        require_fresh(prepared.snapshot.path, config)
         trained = _trained(prepared, config, run_id, home)
         evaluation = evaluate(prepared, trained, run_id, work_dir, home)
         metrics = evaluation.metrics["informer"]

@@ -41,7 +41,7 @@ from tasks.track import connect, resumed_run, ui_url
 
 __all__ = [
     "CHALLENGER", "CHAMPION", "PREVIOUS", "Served", "alias_version", "champion", "facts_of",
-    "promote_version", "register", "require_champion", "rollback", "version_url",
+    "load_version", "promote_version", "register", "require_champion", "rollback", "version_url",
 ]  # fmt: skip
 
 ARTIFACT = "forecaster"
@@ -81,20 +81,28 @@ def champion(config: RunConfig, home: Home) -> Served | None:
     """
     client = connect(home)
     found = _by_alias(client, config.name, CHAMPION)
-    if found is None:
-        return None
+    return None if found is None else load_version(config.name, str(found.version), home)
+
+
+def load_version(name: str, version: str, home: Home) -> Served:
+    """Any registered version, loaded without a pickle.
+
+    Raises:
+        RegistryError: there is none of that number, or its files are gone.
+    """
+    connect(home)
     with tempfile.TemporaryDirectory() as folder:
         try:
             local = mlflow.artifacts.download_artifacts(
-                artifact_uri=f"models:/{config.name}/{found.version}", dst_path=folder
+                artifact_uri=f"models:/{name}/{version}", dst_path=folder
             )
         except (MlflowException, OSError) as error:
             raise RegistryError(
-                f"champion version {found.version} of {config.name} cannot be loaded: "
-                f"{str(error).splitlines()[0]}. Restore its artifacts or promote another version."
+                f"version {version} of {name} cannot be loaded: {str(error).splitlines()[0]}. "
+                "Restore its artifacts or promote another version."
             ) from error
         (model_dir,) = (Path(local) / "artifacts").iterdir()
-        return Served(str(found.version), Forecaster.load(model_dir))
+        return Served(version, Forecaster.load(model_dir))
 
 
 def require_champion(config: RunConfig, home: Home) -> Served:
