@@ -15,7 +15,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import product
 
 import numpy as np
 import numpy.typing as npt
@@ -23,7 +22,17 @@ import pandas as pd
 
 from informer.config import FrameConfig
 
-__all__ = ["STATISTICS", "Bins", "drift_table", "kl", "ks", "psi", "smoothed", "usual"]
+__all__ = [
+    "STATISTICS",
+    "Bins",
+    "channel_values",
+    "drift_table",
+    "kl",
+    "ks",
+    "psi",
+    "smoothed",
+    "usual",
+]
 
 STATISTICS = ("psi", "ks", "kl")
 DECILES = np.arange(0.1, 0.95, 0.1)
@@ -180,22 +189,27 @@ def drift_table(
         usual_psi, usual_ks, usual_kl, statistic, threshold (the larger of the limit and what is
         usual) and drifted. Statistics are NaN where either side holds no value.
     """
-    keys = [None] if frame.id_column is None else sorted(recent[frame.id_column].unique())
-    records = []
-    for series, channel in product(keys, frame.channels):
-        before, now = (_values(rows, series, channel, frame) for rows in (reference, recent))
-        name = channel if series is None else f"{series}/{channel}"
-        records.append({"channel": name} | _compared(before, now))
-    columns = ["channel", *_compared(np.empty(0), np.empty(0))]
+    before, now = (channel_values(rows, frame) for rows in (reference, recent))
+    nothing = np.empty(0)
+    records = [
+        {"channel": name} | _compared(before.get(name, nothing), now.get(name, nothing))
+        for name in now | before
+    ]
+    columns = ["channel", *_compared(nothing, nothing)]
     table = pd.DataFrame(records, columns=columns).astype({"channel": "str"})
     table["statistic"] = table[test]
     table["threshold"] = table[f"usual_{test}"].clip(lower=limit).fillna(limit)
     return table.assign(drifted=table["statistic"] > table["threshold"])
 
 
-def _values(rows: pd.DataFrame, series: str | None, channel: str, frame: FrameConfig) -> Array:
-    own = rows if series is None else rows[rows[str(frame.id_column)] == series]
-    return own[channel].to_numpy(dtype=np.float64, na_value=np.nan)
+def channel_values(rows: pd.DataFrame, frame: FrameConfig) -> dict[str, Array]:
+    """Every channel of every series by the name that `drift_table` gives it, NaN where missing."""
+    found = {}
+    for series, own in [("", rows)] if frame.id_column is None else rows.groupby(frame.id_column):
+        for channel in frame.channels:
+            name = channel if frame.id_column is None else f"{series}/{channel}"
+            found[name] = own[channel].to_numpy(dtype=np.float64, na_value=np.nan)
+    return found
 
 
 def _compared(reference: Array, recent: Array) -> dict[str, float]:
