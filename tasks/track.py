@@ -19,6 +19,7 @@ from tasks.config import RunConfig
 from tasks.errors import StoreError
 from tasks.files import replaced
 from tasks.home import Home
+from tasks.origin import origin_tags
 
 __all__ = [
     "child_run", "connect", "flatten", "git_commit", "log_figure", "log_frame", "opened_run",
@@ -95,7 +96,7 @@ def opened_run(name: str, settings: Mapping[str, Any], home: Home, run_name: str
     """
     client = connect(home)
     experiment = _experiment(client, name, home)
-    tags = {"git_commit": git_commit(home), "pipeline": name}
+    tags = {"git_commit": git_commit(home), "pipeline": name} | origin_tags()
     run = client.create_run(experiment, run_name=run_name, tags=tags)
     run_id = str(run.info.run_id)
     with _closed(client, run_id):
@@ -159,7 +160,9 @@ def child_run(parent_id: str, name: str, params: Mapping[str, Any], home: Home) 
     """A nested run of its own, closed as `tracked_run` is; yields its id."""
     client = connect(home)
     experiment = client.get_run(parent_id).info.experiment_id
-    run = client.create_run(experiment, run_name=name, tags={"mlflow.parentRunId": parent_id})
+    run = client.create_run(
+        experiment, run_name=name, tags=origin_tags() | {"mlflow.parentRunId": parent_id}
+    )
     run_id = str(run.info.run_id)
     for key, value in params.items():
         client.log_param(run_id, key, value)
