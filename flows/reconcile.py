@@ -14,7 +14,7 @@ from tasks.reconcile.stores import close_mlflow_runs, close_trials
 __all__ = ["reconcile"]
 
 
-@flow(name="reconcile")
+@flow(name="reconcile", flow_run_name="reconcile")
 def reconcile() -> Reconciled:
     """Flow runs, then MLflow runs, trials and slots, which follow from them; then resume."""
     home = find_home()

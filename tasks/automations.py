@@ -154,13 +154,10 @@ def _notifications(block_id: UUID, hours: float) -> Iterator[AutomationCore]:
         posture=Posture.Proactive,
         within=timedelta(hours=hours),
     )
-    for name, trigger in (
-        ("failed or crashed", failed),
-        (f"runs for more than {hours:g} h", endless),
-    ):
+    for name, trigger in (("failed or crashed", failed), ("runs too long", endless)):
         yield AutomationCore(
             name=f"{PROJECT_TAG}: {name} -> webhook",
-            description="Tells the webhook; `informer setup-automations --webhook URL` made it.",
+            description=f"Tells the webhook; too long is more than {hours:g} hours.",
             tags=[PROJECT_TAG],
             trigger=trigger,
             actions=[

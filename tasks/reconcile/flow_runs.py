@@ -20,8 +20,12 @@ from prefect.client.schemas.filters import (
     FlowFilter,
     FlowFilterName,
     FlowRunFilter,
+    FlowRunFilterId,
     FlowRunFilterState,
     FlowRunFilterStateType,
+    TaskRunFilter,
+    TaskRunFilterState,
+    TaskRunFilterStateType,
 )
 from prefect.client.schemas.objects import FlowRun, State, StateType
 from prefect.client.schemas.sorting import FlowRunSort
@@ -70,9 +74,22 @@ def close_flow_runs() -> tuple[list[Closed], list[FlowRun]]:
                 message=f"Reconciled: {reason}."
             )
             client.set_flow_run_state(run.id, state)
+            _close_tasks(client, run, reason)
             closed.append(Closed("flow run", str(run.id), f"{run.name}: {reason}"))
             dead.append(run)
     return closed, [run for run in dead if run.state_type != StateType.CANCELLING]
+
+
+def _close_tasks(client: SyncPrefectClient, run: FlowRun, reason: str) -> None:
+    """Its tasks would be shown as running for ever."""
+    for task in client.read_task_runs(
+        flow_run_filter=FlowRunFilter(id=FlowRunFilterId(any_=[run.id])),
+        task_run_filter=TaskRunFilter(
+            state=TaskRunFilterState(type=TaskRunFilterStateType(any_=[StateType.RUNNING]))
+        ),
+    ):
+        crashed: State[None] = Crashed(message=f"Reconciled: {reason}.")
+        client.set_task_run_state(task.id, crashed, force=True)
 
 
 def runs_of(client: SyncPrefectClient, states: tuple[StateType, ...]) -> Iterator[FlowRun]:

@@ -110,7 +110,7 @@ def test_setting_up_twice_changes_nothing(deployed):
     assert sorted(made) == [
         "informer tiny: drift or degradation -> retrain", "informer tiny: promotion -> forecast",
         "informer-webhook", "informer: failed or crashed -> webhook",
-        "informer: runs for more than 24 h -> webhook",
+        "informer: runs too long -> webhook",
     ]  # fmt: skip
     again = deployed.informer("setup-automations", "--webhook", hook)["changes"]
     assert {c["what"] for c in again} == {"unchanged"}
@@ -201,6 +201,9 @@ def test_what_a_killed_worker_leaves_open_is_closed_and_run_again(deployed, tmp_
         "its MLflow run is over"
     ]
     assert deployed.run(run_id)["state_type"] == "CRASHED"
+    tasks = deployed.call("POST", "/task_runs/filter", flow_runs={"id": {"any_": [run_id]}})
+    assert "tune" in {task["name"].split("-")[0] for task in tasks}
+    assert not [task["name"] for task in tasks if task["state_type"] == "RUNNING"]
     ended = tracking(deployed).get_run(trial.info.run_id)
     assert ended.info.status == "KILLED"
     assert ended.data.tags["closed_reason"].endswith("is Crashed")
