@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.table import Column, Table
 
 from flows.answer import finish
+from flows.deployments_command import submit
 from flows.forecast import forecast as forecast_flow
 from flows.retrain import Retrained
 from flows.retrain import retrain as retrain_flow
@@ -24,8 +25,10 @@ __all__ = ["data", "doctor", "forecast", "retrain"]
 
 
 def retrain(args: argparse.Namespace) -> int:
-    """`informer retrain CONF [key=value ...]`."""
+    """`informer retrain CONF [--deployment] [key=value ...]`."""
     config = _config(args)
+    if args.deployment:
+        return submit(args, config)
     quiet(args)
     done = retrain_flow(config)
     _show_retrained(config, done)

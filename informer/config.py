@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 from informer.data.calendar import n_calendar_features, pandas_offset
 from informer.errors import ConfigError
+from informer.require import require, require_at_least, require_choice
 
 __all__ = [
     "BESIDE_THE_PAPER", "ForecasterConfig", "FrameConfig", "InformerConfig", "TrainingConfig",
@@ -26,135 +27,138 @@ BESIDE_THE_PAPER = (
 """The fields of `InformerConfig` whose defaults are the paper's model and other values are not."""
 
 
-def _require(condition: bool, message: str) -> None:
-    if not condition:
-        raise ConfigError(message)
-
-
-def _require_choice(config: object, name: str, choices: tuple[str, ...]) -> None:
-    value = getattr(config, name)
-    _require(value in choices, f"{name} is {value!r}; use one of {', '.join(choices)}.")
-
-
 def _require_levels(levels: tuple[float, ...], *, median: bool) -> None:
-    _require(
+    require(
         all(0 < q < 1 for q in levels) and list(levels) == sorted(set(levels)),
         f"quantiles are {list(levels)}; give rising levels strictly between 0 and 1.",
     )
-    _require(
+    require(
         not median or MEDIAN in levels,
         f"quantiles are {list(levels)}, without the median, which is what a network of quantiles "
         "forecasts as y_hat; add 0.5.",
     )
 
 
-def _require_at_least(config: object, minimum: float, *names: str) -> None:
-    for name in names:
-        value = getattr(config, name)
-        _require(value >= minimum, f"{name} is {value}; it must be at least {minimum}.")
-
-
 @dataclass(frozen=True, kw_only=True)
 class InformerConfig:
     """The network (paper sections 3 and 4), with the reference's names and defaults.
 
-    `e_layers` is a count for `model="informer"` and a list of counts, one per encoder of the
-    stack, for `model="informerstack"`. `padding` is the number that stands in the decoder's input
-    for the horizon. `backend` chooses how ProbSparse attention is computed
-    (same result): `reference` reads as the paper does, `fast` stores nothing of size L x K x E.
-
     The options of `BESIDE_THE_PAPER` are not the paper's; all off, the model is exactly the
-    paper's. `instance_norm` takes each window's mean and deviation out and puts them back.
-    `linear_highway` adds the closed-form linear forecast to the network's output, whose projection
-    then starts at zero, so that training starts at the linear model; with
-    `decoder_input="highway"` that forecast also stands in the decoder's input for the horizon.
-    `channel_independent` makes every target channel a sample of its own, forecast from its own past
-    by one network for all; the channels that are not forecast are not read. `patch_len` rows make
-    one token of encoder and decoder.
-    `quantiles` are the levels that the network forecasts in place of one value; ().
+    paper's. With `linear_highway` the network's projection starts at zero, so that training starts
+    at the linear model. With `channel_independent` every target channel is forecast from its own
+    past by one network for all, and the channels that are not forecast are not read.
     """
 
     model: Literal["informer", "informerstack"] = "informer"
+    """informer, or informerstack: encoders of several depths side by side."""
     enc_in: int = 7
+    """Channels that the encoder reads; in a pipeline they follow from frame."""
     dec_in: int = 7
+    """Channels that the decoder reads; in a pipeline they follow from frame."""
     c_out: int = 7
+    """Channels that are forecast; in a pipeline they follow from frame."""
     seq_len: int = 96
+    """Steps that the encoder reads."""
     label_len: int = 48
+    """Of these, the last ones that start the decoder."""
     pred_len: int = 24
+    """Steps that are forecast."""
     factor: int = 5
+    """ProbSparse: factor x ln(length) queries and sampled keys."""
     d_model: int = 512
+    """Width of the network."""
     n_heads: int = 8
+    """Attention heads; divides d_model."""
     e_layers: int | tuple[int, ...] = 2
+    """Encoder layers; for informerstack a list, one count for each encoder of the stack."""
     d_layers: int = 1
+    """Decoder layers."""
     d_ff: int = 2048
+    """Width of the feed-forward layers."""
     dropout: float = 0.05
+    """Share of activations that are dropped in training."""
     attn: Literal["prob", "full"] = "prob"
+    """Attention of the encoder: prob (ProbSparse) or full."""
     embed: Literal["timeF", "fixed", "learned"] = "timeF"
+    """Calendar features: timeF (continuous), fixed (a table of sines) or learned."""
     freq: str = "h"
+    """Step between rows, for the calendar features; in a pipeline it follows from frame."""
     padding: Literal[0, 1] = 0
+    """The number that stands in the decoder's input for the horizon."""
     activation: Literal["gelu", "relu"] = "gelu"
+    """Activation of the feed-forward layers."""
     output_attention: bool = False
+    """Return the attention maps too; of use to the library alone."""
     distil: bool = True
+    """Halve the length between encoder layers."""
     mix: bool = True
+    """Interleave heads and time after the decoder's self-attention, as published."""
     instance_norm: bool = False
+    """Take each window's own mean and deviation out, and put them back."""
     linear_highway: bool = False
+    """Add the closed-form linear forecast; training starts at that model."""
     channel_independent: bool = False
+    """One network of one channel, for every target channel by itself."""
     patch_len: int = 1
+    """Steps that make one token of encoder and decoder; 1: as published."""
     decoder_input: Literal["zeros", "highway"] = "zeros"
+    """What the decoder reads for the horizon: zeros, or the highway's forecast."""
     quantiles: tuple[float, ...] = ()
+    """Levels that the network forecasts; in a pipeline they follow from train.loss."""
     backend: Literal["fast", "reference"] = "fast"
+    """How ProbSparse is computed, with the same result: fast, or as the paper reads."""
 
     def __post_init__(self) -> None:
-        _require_choice(self, "model", ("informer", "informerstack"))
-        _require_choice(self, "attn", ("prob", "full"))
-        _require_choice(self, "embed", ("timeF", "fixed", "learned"))
-        _require(self.padding in (0, 1), f"padding is {self.padding!r}; use 0 or 1.")
-        _require_choice(self, "activation", ("gelu", "relu"))
-        _require_choice(self, "backend", ("fast", "reference"))
+        require_choice(self, "model", ("informer", "informerstack"))
+        require_choice(self, "attn", ("prob", "full"))
+        require_choice(self, "embed", ("timeF", "fixed", "learned"))
+        require(self.padding in (0, 1), f"padding is {self.padding!r}; use 0 or 1.")
+        require_choice(self, "activation", ("gelu", "relu"))
+        require_choice(self, "backend", ("fast", "reference"))
         for name in ("e_layers", "quantiles"):
             if isinstance(getattr(self, name), list):  # as JSON and YAML spell a tuple
                 object.__setattr__(self, name, tuple(getattr(self, name)))
-        _require_at_least(
+        require_at_least(
             self, 1, "enc_in", "dec_in", "c_out", "seq_len", "pred_len", "factor", "d_model",
             "n_heads", "d_layers", "d_ff", "patch_len",
         )  # fmt: skip
-        _require_at_least(self, 0, "label_len")
+        require_at_least(self, 0, "label_len")
         self._check_layers()
-        _require(
+        require(
             self.d_model % self.n_heads == 0,
             f"d_model={self.d_model} is not divisible by n_heads={self.n_heads}; "
             f"choose d_model as a multiple of {self.n_heads}.",
         )
-        _require(
+        require(
             self.d_model % 2 == 0,
             f"d_model={self.d_model} is odd; sine and cosine of the position table take "
             "two columns each pair, so choose an even number.",
         )
-        _require(
+        require(
             self.label_len <= self.seq_len,
             f"label_len={self.label_len} exceeds seq_len={self.seq_len}; the decoder's start "
             "token is cut from the encoder's input, so shorten label_len.",
         )
-        _require(0 <= self.dropout < 1, f"dropout is {self.dropout}; it must lie in [0, 1).")
+        require(0 <= self.dropout < 1, f"dropout is {self.dropout}; it must lie in [0, 1).")
         self._check_options()
         n_calendar_features(self.freq, self.embed)
 
     def _check_options(self) -> None:
-        _require_choice(self, "decoder_input", ("zeros", "highway"))
+        require_choice(self, "decoder_input", ("zeros", "highway"))
         if self.decoder_input == "highway":
-            _require(
+            require(
                 self.linear_highway,
                 "decoder_input is 'highway', but there is none; set linear_highway to true, or "
                 "decoder_input to 'zeros'.",
             )
-            _require(
+            require(
                 self.padding == 0,
                 f"padding={self.padding} would not be read: decoder_input='highway' fills the "
                 "horizon; set padding to 0, or decoder_input to 'zeros'.",
             )
         _require_levels(self.quantiles, median=bool(self.quantiles))
         readable = min(self.enc_in, self.dec_in)
-        _require(
+        require(
             not self.channel_independent or self.c_out <= readable,
             f"channel_independent forecasts each of c_out={self.c_out} channels from its own past, "
             f"but enc_in={self.enc_in} and dec_in={self.dec_in}; lower c_out or switch it off.",
@@ -162,13 +166,13 @@ class InformerConfig:
 
     def _check_layers(self) -> None:
         stacked = isinstance(self.e_layers, tuple)
-        _require(
+        require(
             stacked == (self.model == "informerstack"),
             f"e_layers={self.e_layers!r} does not fit model={self.model!r}; give a count for "
             "informer and a list of counts such as [3, 2, 1] for informerstack.",
         )
         counts = self.e_layers if isinstance(self.e_layers, tuple) else (self.e_layers,)
-        _require(
+        require(
             bool(counts) and min(counts) >= 1,
             f"e_layers is {self.e_layers!r}; every count must be at least 1.",
         )
@@ -200,51 +204,59 @@ class InformerConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class TrainingConfig:
-    """How the network is fitted (paper section 5.1 for the defaults).
-
-    `max_grad_norm` clips the total gradient norm (None: off). `steps_per_epoch` limits an epoch to
-    so many randomly drawn batches (None: every window once). `precision="bf16"` computes in
-    bfloat16 where it is safe and keeps the weights in float32. `devices` is how many to train on,
-    or the numbers of the GPUs, such as (0, 2); such numbers need a GPU, and a CPU ignores them.
-    `loss="pinball"` trains a network of quantiles. `weight_average` validates and keeps averages of
-    the weights: exponential (ema), or the mean over the second half of the steps (swa).
-    """
+    """How the network is fitted (paper section 5.1 for the defaults)."""
 
     optimizer: Literal["adam", "adamw"] = "adam"
+    """What steps the weights."""
     learning_rate: float = 1e-4
+    """Of the first epoch, or at its peak."""
     weight_decay: float = 0.0
+    """Decoupled with adamw, L2 with adam."""
     schedule: Literal["type1", "type2", "cosine", "onecycle", "constant"] = "type1"
+    """Of the learning rate: type1 and type2 are the reference's."""
     loss: Literal["mse", "mae", "huber", "pinball"] = "mse"
+    """What is minimised; with pinball the network forecasts every quantile."""
     epochs: int = 6
+    """At most so many."""
     batch_size: int = 32
+    """Windows in one step."""
     patience: int = 3
+    """Epochs without improvement before the training stops."""
     steps_per_epoch: int | None = None
+    """Batches of an epoch, drawn at random; empty: every window once."""
     max_grad_norm: float | None = None
+    """The total gradient norm is clipped to this; empty: not at all."""
     weight_average: Literal["none", "ema", "swa"] = "none"
+    """Average of the weights that is validated and kept: ema, or swa (the second half)."""
     precision: Literal["fp32", "bf16"] = "fp32"
+    """fp32, or bf16 where that is safe; the weights stay in float32."""
     accelerator: Literal["auto", "cpu", "cuda"] = "auto"
+    """What trains: a GPU where there is one, with auto."""
     devices: int | tuple[int, ...] | Literal["auto"] = 1
+    """How many of them, auto, or the numbers of the GPUs; a CPU ignores the numbers."""
     compile: bool = False
+    """Whether torch.compile is used."""
     seed: int = 0
+    """Of weights, batches and sampled keys."""
 
     def __post_init__(self) -> None:
-        _require_choice(self, "optimizer", ("adam", "adamw"))
-        _require_choice(self, "schedule", ("type1", "type2", "cosine", "onecycle", "constant"))
-        _require_choice(self, "loss", ("mse", "mae", "huber", "pinball"))
-        _require_choice(self, "weight_average", ("none", "ema", "swa"))
-        _require_choice(self, "precision", ("fp32", "bf16"))
-        _require_choice(self, "accelerator", ("auto", "cpu", "cuda"))
+        require_choice(self, "optimizer", ("adam", "adamw"))
+        require_choice(self, "schedule", ("type1", "type2", "cosine", "onecycle", "constant"))
+        require_choice(self, "loss", ("mse", "mae", "huber", "pinball"))
+        require_choice(self, "weight_average", ("none", "ema", "swa"))
+        require_choice(self, "precision", ("fp32", "bf16"))
+        require_choice(self, "accelerator", ("auto", "cpu", "cuda"))
         if isinstance(self.devices, list):  # as JSON and YAML spell a tuple
             object.__setattr__(self, "devices", tuple(self.devices))
         self._check_devices()
-        _require_at_least(self, 1, "epochs", "batch_size", "patience")
-        _require_at_least(self, 0, "weight_decay", "seed")
-        _require(self.learning_rate > 0, f"learning_rate is {self.learning_rate}; it must be > 0.")
-        _require(
+        require_at_least(self, 1, "epochs", "batch_size", "patience")
+        require_at_least(self, 0, "weight_decay", "seed")
+        require(self.learning_rate > 0, f"learning_rate is {self.learning_rate}; it must be > 0.")
+        require(
             self.steps_per_epoch is None or self.steps_per_epoch >= 1,
             f"steps_per_epoch is {self.steps_per_epoch}; use null for all windows, or at least 1.",
         )
-        _require(
+        require(
             self.max_grad_norm is None or self.max_grad_norm > 0,
             f"max_grad_norm is {self.max_grad_norm}; use null to switch clipping off, or > 0.",
         )
@@ -255,7 +267,7 @@ class TrainingConfig:
             usable = bool(given) and min(given) >= 0 and len(set(given)) == len(given)
         else:
             usable = given == "auto" or (isinstance(given, int) and given >= 1)
-        _require(
+        require(
             usable,
             f"devices is {given!r}; use 'auto', a count of at least 1, or the numbers of GPUs such "
             "as [0, 1], each once.",
@@ -266,35 +278,40 @@ class TrainingConfig:
 class FrameConfig:
     """Which columns of a frame are what.
 
-    `columns` are the numeric channels; `features` says which of them are read and forecast:
-    M all to all, S `target` to `target`, MS all to `target`. `id_column` None means one series.
-    Times with a zone are kept in UTC; `time_zone` is the one whose clock the calendar features
-    read. A gap of at most `max_gap` steps is filled with the last value before it, so that no
-    value from after a cutoff reaches a model's input; filled values are never scored.
+    A gap is filled with the last value before it, so that no value from after a cutoff reaches a
+    model's input; filled values are never scored.
     """
 
     time_column: str = "ds"
+    """Column of the times; those with a zone are kept in UTC."""
     id_column: str | None = "unique_id"
+    """Column that names the series; empty: there is one series."""
     columns: tuple[str, ...] = ("y",)
+    """The numeric channels."""
     target: str = "y"
+    """The channel that features S and MS forecast."""
     features: Literal["M", "S", "MS"] = "S"
+    """M: all channels to all, S: target to target, MS: all to target."""
     freq: str = "h"
+    """Step between rows: s, t, h, d, b, w, m, a multiple (15min, 3h), or pandas'."""
     time_zone: str | None = None
+    """Zone whose clock the calendar features read, such as Europe/Berlin; empty: as is."""
     max_gap: int = 6
+    """Steps; a missing value takes the last one before it, from at most so far back."""
 
     def __post_init__(self) -> None:
-        _require_choice(self, "features", ("M", "S", "MS"))
+        require_choice(self, "features", ("M", "S", "MS"))
         if isinstance(self.columns, list):  # as JSON and YAML spell a tuple
             object.__setattr__(self, "columns", tuple(self.columns))
-        _require(bool(self.columns), "columns is empty; name at least one numeric column.")
+        require(bool(self.columns), "columns is empty; name at least one numeric column.")
         repeated = sorted({name for name in self.columns if self.columns.count(name) > 1})
-        _require(not repeated, f"columns names {repeated} more than once; name each once.")
-        _require(
+        require(not repeated, f"columns names {repeated} more than once; name each once.")
+        require(
             self.target in self.columns,
             f"target {self.target!r} is not among columns {list(self.columns)}; "
             "add it there or name another.",
         )
-        _require_at_least(self, 0, "max_gap")
+        require_at_least(self, 0, "max_gap")
         pandas_offset(self.freq)
 
     @property
@@ -338,9 +355,9 @@ class ForecasterConfig:
     def __post_init__(self) -> None:
         if isinstance(self.quantiles, list):  # as JSON and YAML spell a tuple
             object.__setattr__(self, "quantiles", tuple(self.quantiles))
-        _require_at_least(self, 1, "season", "look_back", "classical_rows", "ensemble")
+        require_at_least(self, 1, "season", "look_back", "classical_rows", "ensemble")
         _require_levels(self.quantiles, median=self.training.loss == "pinball")
-        _require(
+        require(
             not self.model.output_attention,
             "output_attention=True returns attention maps that a forecaster has no use for; "
             "set it false here, or call Informer directly.",
@@ -364,7 +381,7 @@ class ForecasterConfig:
         """Build from `dataclasses.asdict` output read back from JSON; an unknown name raises."""
         parts = {"frame": FrameConfig, "model": InformerConfig, "training": TrainingConfig}
         unknown = sorted(set(values) - {f.name for f in fields(cls)})
-        _require(not unknown, f"unknown fields {unknown}; this version cannot read the config.")
+        require(not unknown, f"unknown fields {unknown}; this version cannot read the config.")
         try:
             built = {k: parts[k](**v) if k in parts else v for k, v in values.items()}
         except TypeError as error:

@@ -46,19 +46,33 @@ class RunConfig(Section):
     ensemble: int = Field(default=1, ge=1)
     """Networks that are trained, with seeds from train.seed on; the forecast is their mean."""
     data: DataConfig
+    """What is read, and the contract that it is held to."""
     frame: FrameConfig = FrameConfig()
+    """Which columns of the data are what."""
     split: SplitConfig = SplitConfig()
+    """Which rows train, which stop the training, which judge."""
     model: InformerConfig = InformerConfig()
+    """The network."""
     train: TrainingConfig = TrainingConfig()
+    """How the network is fitted."""
     tune: TuneConfig = TuneConfig()
+    """How the hyper-parameters are searched."""
     baselines: BaselineConfig = BaselineConfig()
+    """The forecasts that a model has to beat."""
     evaluate: EvaluateConfig = EvaluateConfig()
+    """How the test rows are forecast."""
     promote: PromoteConfig = PromoteConfig()
+    """What makes a challenger the champion."""
     forecast: ForecastConfig = ForecastConfig()
+    """Where forecasts go, and which are due."""
     monitor: MonitorConfig = MonitorConfig()
+    """What past forecasts are held to, and what counts as drift."""
     schedule: ScheduleConfig = ScheduleConfig()
+    """When the deployments run."""
     workers: WorkersConfig = WorkersConfig()
+    """Where deployed runs work."""
     benchmark: BenchmarkConfig = BenchmarkConfig()
+    """What `informer benchmark` runs where the command does not say."""
 
     def model_post_init(self, _context: object) -> None:
         """Check across sections what no section can see alone."""

@@ -16,19 +16,18 @@ from mlflow.entities import RunStatus
 from mlflow.exceptions import MlflowException
 from prefect.artifacts import create_link_artifact
 from prefect.exceptions import ExternalSignal, Pause
-from prefect.runtime import flow_run
 
 from tasks.config import RunConfig
 from tasks.errors import StoreError
 from tasks.files import replaced
 from tasks.home import Home
+from tasks.origin import FLOW_RUN_TAG, origin_tags
 
 __all__ = [
-    "FLOW_RUN_TAG", "child_run", "connect", "flatten", "git_commit", "log_figure", "log_frame",
+    "child_run", "connect", "flatten", "git_commit", "log_figure", "log_frame",
     "opened_run", "resumed_run", "tracked_run", "ui_url", "validation_logged",
 ]  # fmt: skip
 
-FLOW_RUN_TAG = "prefect_flow_run_id"
 LOCAL_UI = "http://127.0.0.1:5000"  # where `make ui` opens MLflow over the local store
 STOPPED = ("FAILED", "KILLED")
 UNFINISHED = {FLOW_RUN_TAG: (*STOPPED, "SCHEDULED", "RUNNING"), "identity": STOPPED}
@@ -120,7 +119,7 @@ def opened_run(
     """
     client = connect(home)
     experiment = _experiment(client, name, home)
-    tags = {"git_commit": git_commit(home), "pipeline": name} | _flow_tags()
+    tags = {"git_commit": git_commit(home), "pipeline": name} | origin_tags()
     if identity is not None:
         tags["identity"] = identity
     run_id = _unfinished(client, experiment, tags)
@@ -131,13 +130,6 @@ def opened_run(
             mlflow.set_tags(tags)
             mlflow.log_params(flatten(settings))
         yield run_id
-
-
-def _flow_tags() -> dict[str, str]:
-    """Which Prefect flow run an MLflow run belongs to; empty outside of one."""
-    if flow_run.id is None:
-        return {}
-    return {FLOW_RUN_TAG: str(flow_run.id), "prefect_flow_run_url": str(flow_run.ui_url)}
 
 
 def _unfinished(
@@ -219,7 +211,9 @@ def child_run(parent_id: str, name: str, params: Mapping[str, Any], home: Home) 
     """A nested run of its own, closed as `tracked_run` is; yields its id."""
     client = connect(home)
     experiment = client.get_run(parent_id).info.experiment_id
-    run = client.create_run(experiment, run_name=name, tags={"mlflow.parentRunId": parent_id})
+    run = client.create_run(
+        experiment, run_name=name, tags=origin_tags() | {"mlflow.parentRunId": parent_id}
+    )
     run_id = str(run.info.run_id)
     for key, value in params.items():
         client.log_param(run_id, key, value)

@@ -46,8 +46,11 @@ class SplitConfig:
     """
 
     train: float | int | None = 0.7
+    """Share or count of the train rows; empty: all before the others."""
     val: float | int | str = 0.1
+    """Share, count or first time of the rows that stop the training and judge the trials."""
     test: float | int | str = 0.2
+    """Share, count or first time of the rows that judge the models."""
 
     def __post_init__(self) -> None:
         parts = (self.train, self.val, self.test)

@@ -19,7 +19,7 @@ import pytest
 import flows.retrain as retrain_module
 from flows.__main__ import main
 from tasks.errors import StoreError
-from tasks.track import FLOW_RUN_TAG
+from tasks.origin import FLOW_RUN_TAG
 
 ROOT = Path(__file__).parents[2]
 STOP_S = 15

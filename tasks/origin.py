@@ -1,0 +1,35 @@
+"""Which process and which flow run opened an MLflow run: what tells later that it was left open."""
+
+from __future__ import annotations
+
+import os
+import platform
+
+import psutil
+from prefect.runtime import flow_run
+
+__all__ = ["FLOW_RUN_TAG", "HOST_TAG", "PID_TAG", "alive", "origin_tags"]
+
+FLOW_RUN_TAG, HOST_TAG, PID_TAG = "prefect_flow_run_id", "host", "pid"
+
+
+def origin_tags() -> dict[str, str]:
+    """Tags for an MLflow run: this process, and the flow run that it works for if there is one."""
+    tags = {HOST_TAG: platform.node(), PID_TAG: str(os.getpid())}
+    if flow_run.id:
+        tags |= {FLOW_RUN_TAG: str(flow_run.id), "prefect_flow_run_url": str(flow_run.ui_url)}
+    return tags
+
+
+def alive(pid: int, since: float) -> bool:
+    """Whether a process of this machine goes on that was there at a time.
+
+    Args:
+        pid: its number, which may have been given to another process meanwhile.
+        since: seconds since 1970; a process that began later is another one.
+    """
+    try:
+        process = psutil.Process(pid)
+        return bool(process.status() != psutil.STATUS_ZOMBIE and process.create_time() <= since)
+    except psutil.NoSuchProcess:
+        return False

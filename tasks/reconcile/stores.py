@@ -1,0 +1,124 @@
+"""MLflow runs and Optuna's trials whose process or flow run is over, though they are still open."""
+
+from __future__ import annotations
+
+import platform
+import warnings
+from uuid import UUID
+
+import mlflow
+import optuna
+from mlflow.entities import Run
+from mlflow.exceptions import MlflowException
+from optuna.trial import TrialState
+from prefect.client.orchestration import SyncPrefectClient, get_client
+from prefect.exceptions import ObjectNotFound
+
+from tasks.home import Home
+from tasks.origin import FLOW_RUN_TAG, HOST_TAG, PID_TAG, alive
+from tasks.reconcile.record import Closed
+from tasks.track import connect
+from tasks.tune import GRACE_S, HEARTBEAT_S, LOCK_S
+
+__all__ = ["close_mlflow_runs", "close_trials"]
+
+OPEN = "RUNNING"
+
+
+def close_mlflow_runs(home: Home) -> list[Closed]:
+    """End as KILLED each run whose flow run is over, or whose process on this machine is gone."""
+    tracking = connect(home)
+    experiments = [found.experiment_id for found in tracking.search_experiments()]
+    closed = []
+    with get_client(sync_client=True) as client:
+        for run in _open_runs(tracking, experiments):
+            reason = _over(client, run)
+            if reason is not None:
+                tracking.set_tag(run.info.run_id, "closed_reason", reason)
+                tracking.set_terminated(run.info.run_id, status="KILLED")
+                closed.append(Closed("MLflow run", str(run.info.run_id), reason))
+    return closed
+
+
+def close_trials(home: Home) -> list[Closed]:
+    """Fail each trial whose MLflow run is over, or that sends no heartbeat any more."""
+    if not (home.store_dir / "optuna.db").is_file():
+        return []
+    tracking = connect(home)
+    storage = _storage(home)
+    closed = []
+    for name in optuna.get_all_study_names(storage):
+        study = optuna.load_study(study_name=name, storage=storage)
+        for trial in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
+            if _is_over(tracking, trial.user_attrs.get("mlflow_run_id")):
+                study.tell(trial.number, state=TrialState.FAIL)
+                reason = "its MLflow run is over"
+                closed.append(Closed("trial", f"{name} {trial.number}", reason))
+        closed += _without_heartbeat(study)
+    return closed
+
+
+def _without_heartbeat(study: optuna.Study) -> list[Closed]:
+    running = study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
+    if not running:
+        return []
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+        optuna.storages.fail_stale_trials(study)
+    left = {trial.number for trial in study.get_trials(states=(TrialState.RUNNING,))}
+    return [
+        Closed("trial", f"{study.study_name} {trial.number}", "it sends no heartbeat any more")
+        for trial in running
+        if trial.number not in left
+    ]
+
+
+def _storage(home: Home) -> optuna.storages.RDBStorage:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+        return optuna.storages.RDBStorage(
+            home.study_url,
+            heartbeat_interval=HEARTBEAT_S,
+            grace_period=GRACE_S,
+            engine_kwargs={"connect_args": {"timeout": LOCK_S}},
+        )
+
+
+def _open_runs(tracking: mlflow.MlflowClient, experiments: list[str]) -> list[Run]:
+    found: list[Run] = []
+    token = None
+    while experiments:
+        page = tracking.search_runs(experiments, f"attributes.status = '{OPEN}'", page_token=token)
+        found += page
+        token = page.token
+        if not token:
+            break
+    return found
+
+
+def _over(client: SyncPrefectClient, run: Run) -> str | None:
+    """Why nobody works on an MLflow run any more; None where somebody may."""
+    tags = run.data.tags
+    if FLOW_RUN_TAG in tags:
+        try:
+            flow_run = client.read_flow_run(UUID(tags[FLOW_RUN_TAG]))
+        except ObjectNotFound:
+            pass  # another server's: its process tells
+        else:
+            state = flow_run.state
+            is_over = state is not None and state.is_final()
+            return f"its flow run {flow_run.name} is {state.name}" if state and is_over else None
+    if tags.get(HOST_TAG) != platform.node() or PID_TAG not in tags:
+        return None
+    if alive(int(tags[PID_TAG]), run.info.start_time / 1000):
+        return None
+    return f"its process {tags[PID_TAG]} on this machine is gone"
+
+
+def _is_over(tracking: mlflow.MlflowClient, run_id: str | None) -> bool:
+    if run_id is None:
+        return False
+    try:
+        return str(tracking.get_run(run_id).info.status) != OPEN
+    except MlflowException:
+        return False

@@ -1,0 +1,242 @@
+"""The deployments on a real server with a real worker: what runs for a year, in minutes."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from uuid import uuid4
+
+import httpx
+import mlflow
+import optuna
+import pytest
+
+from tests.flows.conftest import CONTRACT, TINY, weather
+from tests.servers import REPOSITORY, Station, kill, prefect_station, until
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+IN_PROCESS = "workers: {training_pool: null}\nschedule: {retrain: null, monitor: null}\n"
+RUN_S = 120
+
+
+@pytest.fixture(scope="module")
+def station(tmp_path_factory, empty_store) -> Station:
+    """A fresh server, and the home of one tiny pipeline."""
+    home = tmp_path_factory.mktemp("home")
+    (home / "conf" / "contracts").mkdir(parents=True)
+    (home / "conf" / "tiny.yaml").write_text(TINY + IN_PROCESS)
+    (home / "conf" / "contracts" / "tiny.yaml").write_text(CONTRACT)
+    (home / "mlruns").mkdir()
+    shutil.copy(empty_store, home / "mlruns")
+    weather().to_csv(home / "rows.csv", index=False)
+    with prefect_station(tmp_path_factory.mktemp("server"), home) as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def deployed(station) -> Station:
+    """The same, with everything deployed and set up by the documented commands."""
+    written = station.informer("deployments", "--write")
+    assert written["written"]
+    before = station.informer("setup-automations")["changes"]
+    assert {c["what"].split(":")[0] for c in before if c["kind"] == "automation"} == {"missing"}
+    done = station.command("prefect", "--no-prompt", "deploy", "--all")
+    assert done.returncode == 0, done.stdout + done.stderr
+    return station
+
+
+@pytest.fixture(scope="module")
+def worker(deployed, tmp_path_factory):
+    log = tmp_path_factory.mktemp("worker") / "worker.log"
+    with deployed.worker("cpu", log):
+        yield log
+
+
+def tracking(station: Station) -> mlflow.MlflowClient:
+    uri = station.environment["MLFLOW_TRACKING_URI"]
+    return mlflow.MlflowClient(uri, registry_uri=uri)
+
+
+def tell(station: Station, event: str, pipeline: str = "tiny") -> None:
+    """What tasks.events.tell sends."""
+    resource = {"prefect.resource.id": f"informer.pipeline.{pipeline}"}
+    body = {"event": event, "resource": resource, "payload": {}, "id": str(uuid4())}
+    sent = [body | {"occurred": datetime.now(UTC).isoformat()}]
+    httpx.post(f"{station.url}/events", json=sent, timeout=30).raise_for_status()
+
+
+def test_the_repository_s_own_deployments_go_to_a_fresh_server(station):
+    pools = station.informer("setup-automations", INFORMER_HOME=str(REPOSITORY))["changes"]
+    assert {c["name"]: c["what"] for c in pools if c["kind"] != "automation"} == {
+        "cpu": "created", "gpu": "created", "training": "created",
+    }  # fmt: skip
+    done = station.command(
+        "prefect", "--no-prompt", "deploy", "--all", cwd=REPOSITORY, INFORMER_HOME=str(REPOSITORY)
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    found = station.call("POST", "/deployments/filter", limit=100)
+    assert len(found) == 9
+    one = station.deployment("retrain/nyc-weather")
+    assert one["schedules"][0]["schedule"] == {
+        "cron": "0 3 * * 1", "timezone": "UTC", "day_or": True,
+    }  # fmt: skip
+    assert set(one["tags"]) == {"informer", "nyc-weather", "retrain"}
+    assert one["version"] not in ("", None, "{{ commit.stdout }}")
+    assert one["global_concurrency_limit"]["limit"] == 1
+    assert one["concurrency_options"]["collision_strategy"] == "CANCEL_NEW"
+    assert one["pull_steps"][0].popitem()[1] == {"directory": str(REPOSITORY)}
+    assert one["parameters"]["config"]["tune"]["space"]["model.d_model"] == {"choices": [16, 32]}
+    for deployment in found:  # their schedules are not for this worker
+        station.call("DELETE", f"/deployments/{deployment['id']}")
+
+
+def test_the_server_refuses_a_bad_value(deployed):
+    one = deployed.deployment("retrain/tiny")
+    for field, value in (("ensemble", 0), ("model", {"attn": "sparse"}), ("colour", "red")):
+        config = one["parameters"]["config"] | {field: value}
+        answer = httpx.post(
+            f"{deployed.url}/deployments/{one['id']}/create_flow_run",
+            json={"parameters": {"config": config}}, timeout=30,
+        )  # fmt: skip
+        assert answer.status_code == 409, (field, answer.text)
+
+
+def test_setting_up_twice_changes_nothing(deployed):
+    hook = "http://127.0.0.1:9/hook"
+    first = deployed.informer("setup-automations", "--webhook", hook)["changes"]
+    made = [c["name"] for c in first if c["what"] == "created"]
+    assert sorted(made) == [
+        "informer tiny: drift or degradation -> retrain", "informer tiny: promotion -> forecast",
+        "informer-webhook", "informer: failed or crashed -> webhook",
+        "informer: runs too long -> webhook",
+    ]  # fmt: skip
+    again = deployed.informer("setup-automations", "--webhook", hook)["changes"]
+    assert {c["what"] for c in again} == {"unchanged"}
+    moved = deployed.informer("setup-automations", "--webhook", f"{hook}2")["changes"]
+    assert [c["name"] for c in moved if c["what"] != "unchanged"] == ["informer-webhook"]
+
+
+def test_a_submitted_retrain_makes_a_version_and_never_overlaps_itself(deployed, worker):
+    first = deployed.informer("retrain", "tiny", "train.epochs=3", "--deployment")
+    assert first["status"] == "submitted"
+    assert first["warning"] == ""
+    assert first["flow_run_id"] in first["url"]
+    deployed.wait(first["flow_run_id"], RUN_S, "RUNNING", log=worker)
+    refused = deployed.informer("retrain", "tiny", "--deployment")
+    assert deployed.wait(refused["flow_run_id"], RUN_S, log=worker) == "CANCELLED"
+    assert "concurrency limit" in deployed.run(refused["flow_run_id"])["state"]["message"]
+    assert deployed.wait(first["flow_run_id"], RUN_S, log=worker) == "COMPLETED"
+    versions = tracking(deployed).search_model_versions("name = 'tiny'")
+    runs = {v.run_id: tracking(deployed).get_run(v.run_id) for v in versions if v.run_id}
+    assert any(
+        run.data.tags.get("prefect_flow_run_id") == first["flow_run_id"]
+        and run.data.params["train.epochs"] == "3"
+        for run in runs.values()
+    )
+
+
+def test_a_scheduled_run_is_picked_up(deployed, worker):
+    one = deployed.deployment("forecast/tiny")
+    soon = (datetime.now(UTC) + timedelta(seconds=6)).isoformat()
+    schedule = {"interval": 86400, "anchor_date": soon, "timezone": "UTC"}
+    deployed.call(
+        "PATCH", f"/deployments/{one['id']}", schedules=[{"schedule": schedule, "active": True}]
+    )
+
+    def done() -> dict | None:
+        began = [r for r in deployed.runs("forecast/tiny") if r["start_time"]]
+        return began[0] if began and began[0]["state_type"] in ("COMPLETED", "FAILED") else None
+
+    run = until(done, RUN_S, "a scheduled forecast", worker)
+    assert run["auto_scheduled"]
+    assert run["state_type"] == "COMPLETED"
+
+
+def test_drift_retrains_once_a_day_and_a_promotion_forecasts(deployed, worker):
+    before = {run["id"] for run in deployed.runs("retrain/tiny")}
+    forecasts = {r["id"] for r in deployed.runs("forecast/tiny") if not r["auto_scheduled"]}
+    tell(deployed, "informer.drift.detected", "another")
+    tell(deployed, "informer.drift.detected")
+
+    def new() -> list[dict]:
+        return [run for run in deployed.runs("retrain/tiny") if run["id"] not in before]
+
+    run = until(new, 60, "a retrain after drift", worker)[0]
+    assert run["parameters"]["config"]["name"] == "tiny"
+    tell(deployed, "informer.forecast.degraded")
+    tell(deployed, "informer.model.promoted")
+
+    def asked() -> list[dict]:
+        found = [r for r in deployed.runs("forecast/tiny") if not r["auto_scheduled"]]
+        return [r for r in found if r["id"] not in forecasts]
+
+    until(asked, 60, "a forecast after a promotion", worker)
+    assert deployed.wait(run["id"], RUN_S, log=worker) == "COMPLETED"
+    assert len(new()) == 1  # the server has seen degradation, for it has seen the promotion since
+
+
+def test_what_a_killed_worker_leaves_open_is_closed_and_run_again(deployed, tmp_path):
+    slow = ("tune.n_trials=1", "tune.epochs=30", "train.steps_per_epoch=60", "train.epochs=1")
+    log = tmp_path / "first.log"
+    with deployed.worker("cpu", log) as process:
+        run_id = deployed.informer("retrain", "tiny", *slow, "--deployment")["flow_run_id"]
+        experiment = tracking(deployed).get_experiment_by_name("tiny").experiment_id
+
+        def trials() -> list:
+            wanted = f"status = 'RUNNING' and tags.prefect_flow_run_id = '{run_id}'"
+            found = tracking(deployed).search_runs([experiment], wanted)
+            return [r for r in found if "mlflow.parentRunId" in r.data.tags and r.data.metrics]
+
+        trial = until(trials, RUN_S, "a trial", log)[0]
+        kill(process.pid)
+    assert deployed.run(run_id)["state_type"] == "RUNNING"
+    done = deployed.informer("reconcile")
+    closed = {(c["kind"], c["id"]): c["reason"] for c in done["closed"]}
+    assert "is gone" in closed["flow run", run_id]
+    assert closed["MLflow run", trial.info.run_id].endswith("is Crashed")
+    assert [c["kind"] for c in done["closed"]].count("MLflow run") == 2
+    assert [c["reason"] for c in done["closed"] if c["kind"] == "trial"] == [
+        "its MLflow run is over"
+    ]
+    assert deployed.run(run_id)["state_type"] == "CRASHED"
+    tasks = deployed.call("POST", "/task_runs/filter", flow_runs={"id": {"any_": [run_id]}})
+    assert "tune" in {task["name"].split("-")[0] for task in tasks}
+    assert not [task["name"] for task in tasks if task["state_type"] == "RUNNING"]
+    ended = tracking(deployed).get_run(trial.info.run_id)
+    assert ended.info.status == "KILLED"
+    assert ended.data.tags["closed_reason"].endswith("is Crashed")
+    storage = f"sqlite:///{deployed.folder / 'mlruns' / 'optuna.db'}"
+    studies = [optuna.load_study(study_name=n, storage=storage)
+               for n in optuna.get_all_study_names(storage)]  # fmt: skip
+    assert not [t for s in studies for t in s.trials if t.state.name == "RUNNING"]
+    assert [r["resumed_from"] for r in done["resumed"]] == [run_id]
+    assert deployed.informer("reconcile") == {"closed": [], "resumed": []}
+    with deployed.worker("cpu", tmp_path / "second.log"):
+        again = done["resumed"][0]["flow_run_id"]
+        assert deployed.wait(again, RUN_S, log=tmp_path / "second.log") == "COMPLETED"
+    assert f"resumed-from:{run_id}" in deployed.run(again)["tags"]
+
+
+def test_slots_that_nobody_holds_are_taken_back(deployed):
+    name = deployed.deployment("retrain/tiny")["global_concurrency_limit"]["name"]
+    for limit in ("training", name):
+        deployed.call("PATCH", f"/v2/concurrency_limits/{limit}", active_slots=1)
+    done = deployed.informer("reconcile")
+    assert {c["id"] for c in done["closed"] if c["kind"] == "slot"} == {"training", name}
+    for limit in ("training", name):
+        assert deployed.call("GET", f"/v2/concurrency_limits/{limit}")["active_slots"] == 0
+
+
+def test_the_same_answers_without_deployment_or_server(deployed, tmp_path):
+    lost = deployed.command("flows", "retrain", "tiny", "name=lost", "--deployment")
+    assert lost.returncode == 1
+    assert "prefect deploy --all" in lost.stderr
+    idle = deployed.informer("retrain", "tiny", "--deployment")
+    assert Path(idle["url"]).name == idle["flow_run_id"]
+    deployed.call(
+        "POST", f"/flow_runs/{idle['flow_run_id']}/set_state",
+        state={"type": "CANCELLED"}, force=True,
+    )  # fmt: skip
+    assert json.dumps(idle)

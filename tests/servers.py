@@ -1,0 +1,157 @@
+"""Real servers for tests: a Prefect server of its own, its workers, and commands beside them."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import httpx
+import psutil
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+START_S = 120
+Found = TypeVar("Found")
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def until(look: Callable[[], Found], seconds: float, what: str, log: Path | None = None) -> Found:
+    """The first true value that `look` gives; fails with the log's end after `seconds`."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        if found := look():
+            return found
+        time.sleep(0.3)
+    tail = log.read_text()[-6000:] if log and log.exists() else ""
+    raise AssertionError(f"{what} did not happen in {seconds} s\n{tail}")
+
+
+@dataclass(frozen=True)
+class Station:
+    """A Prefect server, and the environment of what works with it."""
+
+    url: str
+    environment: dict[str, str]
+    folder: Path
+
+    def call(self, method: str, path: str, **body: Any) -> Any:
+        response = httpx.request(method, f"{self.url}{path}", json=body or None, timeout=30)
+        response.raise_for_status()
+        return response.json() if response.content else None
+
+    def run(self, run_id: str) -> dict[str, Any]:
+        return self.call("GET", f"/flow_runs/{run_id}")
+
+    def runs(self, deployment: str) -> list[dict[str, Any]]:
+        """The runs of a deployment, the one that is due last first."""
+        wanted = {"id": {"any_": [self.deployment(deployment)["id"]]}}
+        return self.call(
+            "POST", "/flow_runs/filter", deployments=wanted, sort="EXPECTED_START_TIME_DESC"
+        )
+
+    def deployment(self, name: str) -> dict[str, Any]:
+        return self.call("GET", f"/deployments/name/{name}")
+
+    def wait(self, run_id: str, seconds: float, *states: str, log: Path | None = None) -> str:
+        """The state that a run comes to; `states` are those waited for, final ones by default."""
+        wanted = states or ("COMPLETED", "FAILED", "CRASHED", "CANCELLED")
+
+        def state() -> str | None:
+            found = self.run(run_id)["state_type"]
+            return found if found in wanted else None
+
+        return until(state, seconds, f"run {run_id} in {wanted}", log)
+
+    def command(
+        self, *argv: str, cwd: Path | None = None, **environment: str
+    ) -> subprocess.CompletedProcess[str]:
+        """`python -m ...` in this environment, run to its end."""
+        return subprocess.run(
+            [sys.executable, "-m", *argv], cwd=cwd or self.folder, text=True, capture_output=True,
+            env=self.environment | environment, timeout=240,
+        )  # fmt: skip
+
+    def informer(self, *argv: str, **environment: str) -> dict[str, Any]:
+        """The JSON object of a command that must succeed."""
+        done = self.command("flows", *argv, "--json", **environment)
+        assert done.returncode == 0, done.stderr + done.stdout
+        return json.loads(done.stdout.splitlines()[-1])
+
+    @contextmanager
+    def worker(self, pool: str, log: Path) -> Iterator[subprocess.Popen[bytes]]:
+        """`informer worker` beside the test, told to stop at the end; yields once it polls."""
+        command = [sys.executable, "-m", "flows", "worker", "--pool", pool]
+        with log.open("w") as out:
+            process = subprocess.Popen(
+                command, cwd=self.folder, env=self.environment, stdout=out, stderr=out
+            )
+        try:
+            until(lambda: self._polled(pool) or process.poll(), START_S, "a worker", log)
+            assert process.poll() is None, log.read_text()
+            yield process
+        finally:
+            if process.poll() is None:
+                process.send_signal(signal.SIGTERM)
+            process.wait(60)
+
+    def _polled(self, pool: str) -> bool:
+        online = {"status": {"any_": ["ONLINE"]}}
+        return bool(self.call("POST", f"/work_pools/{pool}/workers/filter", workers=online))
+
+
+@contextmanager
+def prefect_station(folder: Path, home: Path) -> Iterator[Station]:
+    """A Prefect server on a free port with a database in `folder`, for the project home `home`."""
+    port = free_port()
+    url = f"http://127.0.0.1:{port}/api"
+    environment = dict(os.environ) | {
+        "PYTHONPATH": str(REPOSITORY),
+        "INFORMER_HOME": str(home),
+        "MLFLOW_TRACKING_URI": f"sqlite:///{home / 'mlruns' / 'mlflow.db'}",
+        "PREFECT_HOME": str(folder / "prefect"),
+        "PREFECT_API_URL": url,
+        "PREFECT_WORKER_QUERY_SECONDS": "1",
+        "PREFECT_SERVER_SERVICES_SCHEDULER_LOOP_SECONDS": "5",
+        "OMP_NUM_THREADS": "1",
+    }
+    command = [sys.executable, "-m", "prefect", "server", "start", "--host", "127.0.0.1"]
+    log = folder / "server.log"
+    with log.open("w") as out:
+        process = subprocess.Popen(
+            [*command, "--port", str(port), "--no-ui"], env=environment, stdout=out, stderr=out
+        )
+    try:
+        until(lambda: _answers(url), START_S, "the server's start", log)
+        yield Station(url, environment, home)
+    finally:
+        kill(process.pid)
+        process.wait(30)
+
+
+def kill(pid: int) -> None:
+    """SIGKILL for a process and all that it started."""
+    process = psutil.Process(pid)
+    for one in [process, *process.children(recursive=True)]:
+        if one.is_running():
+            one.kill()
+
+
+def _answers(url: str) -> bool:
+    try:
+        return httpx.get(f"{url}/health", timeout=5).status_code == 200
+    except httpx.TransportError:
+        return False
