@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 from prefect import flow
 from prefect.runtime import flow_run
 
 from tasks.config import RunConfig
 from tasks.home import Home, find_home
-from tasks.pool import training_slot
+from tasks.pool import is_sent_away, run_in_pool, training_slot
 from tasks.prepare import Prepared, prepare
 from tasks.sources import Snapshot
+from tasks.spread import further_seeds, score_seed, with_seed
 from tasks.stages import run_stage
+from tasks.track import child_run
 from tasks.train import Trained, log_training
 from tasks.train import train as train_model
 from tasks.tune import tune
 
-__all__ = ["train", "tune_and_train"]
+__all__ = ["errors_by_seed", "train", "train_anywhere"]
 
 
 def _name() -> str:
@@ -30,10 +32,33 @@ def train(config: RunConfig, raw: Snapshot, run_id: str) -> Trained:
     home = find_home()
     config = config.with_space(home.conf_dir)
     prepared = run_stage(prepare, lambda done: [done.snapshot.path], raw, config, home)
-    return tune_and_train(prepared, config, run_id, home)
+    return _tune_and_train(prepared, config, run_id, home)
 
 
-def tune_and_train(prepared: Prepared, config: RunConfig, run_id: str, home: Home) -> Trained:
+def train_anywhere(prepared: Prepared, config: RunConfig, run_id: str, home: Home) -> Trained:
+    """Tune and train: here, or where a deployed run sends it."""
+    if not is_sent_away(config):
+        return _tune_and_train(prepared, config, run_id, home)
+    given = {"config": config.model_dump(mode="json"), "raw": asdict(prepared.raw)}
+    seconds = 2 * 3600 * config.workers.timeout_hours  # of a search and of a training
+    trained: Trained = run_in_pool(f"train/{config.name}", given | {"run_id": run_id}, seconds)
+    return trained
+
+
+def errors_by_seed(
+    prepared: Prepared, trained: Trained, run_id: str, home: Home
+) -> tuple[float, ...]:
+    """The compared error of the same training from each further seed, a nested run each."""
+    found, config = [], trained.config
+    for seed in further_seeds(config):
+        own = with_seed(config, seed)
+        with child_run(run_id, f"seed-{seed}", {"train.seed": seed}, home) as child_id:
+            again = train_anywhere(prepared, own, child_id, home)
+        found.append(score_seed(again.model_dir, seed, prepared, config, run_id, home))
+    return tuple(found)
+
+
+def _tune_and_train(prepared: Prepared, config: RunConfig, run_id: str, home: Home) -> Trained:
     """Search, then train with what was found, while holding a slot for one training."""
     seconds = 3600 * config.workers.timeout_hours
     search = tune.with_options(timeout_seconds=seconds)

@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import mlflow
 import pandas as pd
@@ -23,8 +24,9 @@ from tasks.files import replaced
 from tasks.home import Home
 from tasks.plots import error_by_step, forecast_against_actual, png_data_uri
 from tasks.prepare import Prepared, history, read_rows
-from tasks.registry import champion
-from tasks.track import log_figure, log_frame, resumed_run
+from tasks.registry import CHAMPION, alias_version, champion
+from tasks.stages import stage_key
+from tasks.track import connect, log_figure, log_frame, resumed_run
 from tasks.train import Trained
 
 __all__ = [
@@ -77,12 +79,23 @@ class Evaluation:
         return self.windows.n
 
     @property
+    def files(self) -> list[Path]:
+        """What the record points to."""
+        return [self.losses, *self.baseline_dirs.values()]
+
+    @property
     def baselines(self) -> dict[str, dict[str, float]]:
         """The baselines' errors."""
         return {name: self.metrics[name] for name in self.baseline_dirs}
 
 
-@task(name="evaluate")
+def _key(_context: object, given: dict[str, Any]) -> str:
+    home, trained = given["home"], given["trained"]
+    served = alias_version(connect(home), trained.config.name, CHAMPION)
+    return stage_key("evaluate", home, given["run_id"], trained.model_dir, served)
+
+
+@task(name="evaluate", cache_key_fn=_key, persist_result=True)
 def evaluate(
     prepared: Prepared, trained: Trained, run_id: str, work_dir: Path, home: Home
 ) -> Evaluation:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
-from pathlib import Path
+from typing import Any
 
 import mlflow
 import pandas as pd
@@ -22,7 +23,7 @@ from tasks.home import Home
 from tasks.ledger import record
 from tasks.prepare import Prepared
 from tasks.registry import facts_of, promote_version, register
-from tasks.spread import measure_spread
+from tasks.stages import BACK_OFF_S, is_passing, stage_key
 from tasks.track import connect, resumed_run
 from tasks.train import Trained
 
@@ -43,22 +44,23 @@ class Promotion:
 
 
 def judge(
-    evaluation: Evaluation,
-    prepared: Prepared,
-    trained: Trained,
-    run_id: str,
-    work_dir: Path,
-    home: Home,
+    evaluation: Evaluation, config: RunConfig, errors_by_seed: Callable[[], tuple[float, ...]]
 ) -> Decision:
-    """Hold the challenger to every rule; further seeds are trained only if all else is for it."""
-    rules = trained.config.promote
-    evidence = gather(evaluation, trained.config)
+    """Hold the challenger to every rule.
+
+    Args:
+        evaluation: what it and the others did on the test rows.
+        config: the rules, and what was trained.
+        errors_by_seed: trains further seeds and tells their errors; called only where all else
+            speaks for the challenger and a champion would be displaced.
+    """
+    rules = config.promote
+    evidence = gather(evaluation, config)
     decision = decide(evidence, rules)
     against_champion = evidence.champion is not None
     if decision.verdict == "PROMOTE" and against_champion and rules.spread_seeds:
         own = evidence.challenger[rules.metric]
-        others = measure_spread(prepared, trained, run_id, work_dir, home)
-        decision = decide(replace(evidence, seeds=(own, *others)), rules)
+        decision = decide(replace(evidence, seeds=(own, *errors_by_seed())), rules)
     return decision
 
 
@@ -95,7 +97,19 @@ def _compare(evaluation: Evaluation, config: RunConfig) -> Comparison:
     return block_bootstrap(new, old, overlap=overlap, seed=config.train.seed)
 
 
-@task(name="promote")
+def _key(_context: object, given: dict[str, Any]) -> str:
+    decision = asdict(given["decision"])
+    return stage_key("promote", given["home"], given["run_id"], given["version"], decision)
+
+
+@task(
+    name="promote",
+    retries=len(BACK_OFF_S),
+    retry_delay_seconds=BACK_OFF_S,
+    retry_condition_fn=is_passing,
+    cache_key_fn=_key,
+    persist_result=True,
+)
 def promote(
     version: str,
     decision: Decision,

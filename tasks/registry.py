@@ -16,6 +16,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import mlflow
 import pandas as pd
@@ -37,6 +38,7 @@ from tasks.events import PROMOTED, tell
 from tasks.home import Home
 from tasks.ledger import Action, Facts, anchor, read_ledger, record, unfinished
 from tasks.prepare import Prepared, read_rows
+from tasks.stages import BACK_OFF_S, is_passing, stage_key
 from tasks.track import connect, resumed_run, ui_url
 
 __all__ = [
@@ -120,7 +122,19 @@ def require_champion(config: RunConfig, home: Home) -> Served:
     return served
 
 
-@task(name="register")
+def _key(_context: object, given: dict[str, Any]) -> str:
+    names = ("name", "run_id", "model_dir", "alias")
+    return stage_key("register", given["home"], *(given[name] for name in names))
+
+
+@task(
+    name="register",
+    retries=len(BACK_OFF_S),
+    retry_delay_seconds=BACK_OFF_S,
+    retry_condition_fn=is_passing,
+    cache_key_fn=_key,
+    persist_result=True,
+)
 def register(
     model_dir: Path,
     prepared: Prepared,

@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 import mlflow
 from prefect import task
 
-from informer.config import ForecasterConfig
 from informer.forecaster import Forecaster
-from informer.training.records import EpochRecord
 from tasks.config import RunConfig
 from tasks.evaluate import metrics_of, score
 from tasks.home import Home
-from tasks.prepare import Prepared, history
-from tasks.progress import Progress
+from tasks.prepare import Prepared
+from tasks.stages import stage_key
 from tasks.track import resumed_run
-from tasks.train import Trained
 
-__all__ = ["further_seeds", "measure_spread"]
+__all__ = ["further_seeds", "score_seed", "with_seed"]
 
 
 def further_seeds(config: RunConfig) -> tuple[int, ...]:
@@ -28,42 +24,35 @@ def further_seeds(config: RunConfig) -> tuple[int, ...]:
     return tuple(first + step * place for place in range(1, config.promote.spread_seeds + 1))
 
 
-@task(name="measure-spread")
-def measure_spread(
-    prepared: Prepared, trained: Trained, run_id: str, work_dir: Path, home: Home
-) -> tuple[float, ...]:
-    """Train the challenger's configuration with further seeds; the compared error of each.
+def with_seed(config: RunConfig, seed: int) -> RunConfig:
+    """The same training from another seed, without a search."""
+    return config.with_values({"train.seed": seed, "tune.n_trials": 0})
 
-    They are judged on the challenger's own origins. A seed that is trained already is not trained
-    again, and one that was cut off goes on.
+
+@task(
+    name="score-seed",
+    task_run_name="score-seed {seed}",
+    cache_key_fn=lambda _context, given: stage_key(
+        "score-seed", given["home"], given["run_id"], given["model_dir"]
+    ),
+    persist_result=True,
+)
+def score_seed(
+    model_dir: Path, seed: int, prepared: Prepared, config: RunConfig, run_id: str, home: Home
+) -> float:
+    """The compared error of a model that another seed has given, on the challenger's own origins.
+
+    Args:
+        model_dir: where `Forecaster.load` finds it.
+        seed: its own.
+        prepared: the rows.
+        config: the challenger's.
+        run_id: the challenger's MLflow run, which shows the error.
+        home: where the stores are.
     """
-    config = trained.config
-    metric = config.promote.metric
-    seeds = further_seeds(config)
-    found = []
-    with Progress("measure-spread", len(seeds) * config.ensemble * config.train.epochs) as progress:
-
-        def on_epoch(record: EpochRecord) -> None:
-            if record.epoch > 0:
-                progress.advance(f"epoch {record.epoch}, val loss {record.val_loss:.4f}")
-
-        for seed in seeds:
-            folder = work_dir / "spread" / f"seed-{seed}"
-            if not (folder / "model").is_dir():
-                Forecaster.fit(
-                    history(prepared, config.frame),
-                    _with_seed(config.forecaster_for(prepared.split), seed),
-                    checkpoint_dir=folder / "checkpoints",
-                    on_epoch=on_epoch,
-                ).save(folder / "model")
-            name = f"seed {seed}"
-            scored = score({name: Forecaster.load(folder / "model")}, prepared, config)
-            found.append(metrics_of(scored)[name][metric])
+    name = f"seed {seed}"
+    scored = score({name: Forecaster.load(model_dir)}, prepared, config)
+    error = metrics_of(scored)[name][config.promote.metric]
     with resumed_run(run_id, home):
-        for seed, value in zip(seeds, found, strict=True):
-            mlflow.log_metric(f"test_{metric}_by_seed", value, step=seed)
-    return tuple(found)
-
-
-def _with_seed(config: ForecasterConfig, seed: int) -> ForecasterConfig:
-    return replace(config, training=replace(config.training, seed=seed))
+        mlflow.log_metric(f"test_{config.promote.metric}_by_seed", error, step=seed)
+    return error

@@ -208,16 +208,21 @@ def validation_logged(run_id: str, folder: Path, home: Home) -> Iterator[None]:
 
 @contextmanager
 def child_run(parent_id: str, name: str, params: Mapping[str, Any], home: Home) -> Iterator[str]:
-    """A nested run of its own, closed as `tracked_run` is; yields its id."""
+    """A nested run of its own, closed as `opened_run` is; yields its id.
+
+    One of that name is gone on with, such as a run that comes back after a failure has.
+    """
     client = connect(home)
     experiment = client.get_run(parent_id).info.experiment_id
-    run = client.create_run(
-        experiment, run_name=name, tags=origin_tags() | {"mlflow.parentRunId": parent_id}
-    )
+    tags = origin_tags() | {"mlflow.parentRunId": parent_id}
+    known = f"tags.mlflow.parentRunId = '{parent_id}' and attributes.run_name = '{name}'"
+    found = client.search_runs([experiment], known, max_results=1)
+    run = found[0] if found else client.create_run(experiment, run_name=name, tags=tags)
     run_id = str(run.info.run_id)
-    for key, value in params.items():
-        client.log_param(run_id, key, value)
     with _closed(client, run_id):
+        with resumed_run(run_id, home):
+            mlflow.set_tags(tags)
+            mlflow.log_params(dict(params))
         yield run_id
 
 
