@@ -15,8 +15,13 @@ import pandas as pd
 import pytest
 
 from flows.__main__ import main
+from informer import Forecaster
 from tasks.config import load_config
+from tasks.prepare import prepare
 from tasks.registry import champion, promote_version, rollback
+from tasks.sources import load
+from tasks.spread import measure_spread
+from tasks.train import Trained
 
 WEAK = ("tiny", "name=rivals", "tune.n_trials=0", "baselines.models=[naive]")
 STRONG = (*WEAK, "train.epochs=6", "train.steps_per_epoch=40")
@@ -64,6 +69,21 @@ def test_a_better_challenger_is_promoted_beyond_chance_harm_and_seeds(runs, home
     ]  # fmt: skip
     seeds = client.get_metric_history(record["run_id"], "test_mse_by_seed")
     assert len({point.value for point in seeds}) == 2
+
+
+def test_seeds_that_are_trained_already_are_not_trained_again(runs, home, monkeypatch, client):
+    config = load_config("tiny", STRONG[1:], conf_dir=home.conf_dir)
+    prepared = prepare.fn(load.fn(config.data.source, config.frame, home), config, home)
+    run_id = runs["better"]["run_id"]
+    folder = home.run_dir(run_id)
+    trained = Trained(folder / "model", config, 0.0, 0.0)
+    logged = {p.value for p in client.get_metric_history(run_id, "test_mse_by_seed")}
+
+    def refuse(*_args, **_kwargs):
+        raise AssertionError("trained again")
+
+    monkeypatch.setattr(Forecaster, "fit", refuse)
+    assert set(measure_spread.fn(prepared, trained, run_id, folder, home)) == logged
 
 
 def test_a_worse_challenger_is_refused_and_trains_no_further_seed(runs, home, client):
