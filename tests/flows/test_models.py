@@ -15,13 +15,8 @@ import pandas as pd
 import pytest
 
 from flows.__main__ import main
-from informer import Forecaster
 from tasks.config import load_config
-from tasks.prepare import prepare
 from tasks.registry import champion, promote_version, rollback
-from tasks.sources import load
-from tasks.spread import measure_spread
-from tasks.train import Trained
 
 WEAK = ("tiny", "name=rivals", "tune.n_trials=0", "baselines.models=[naive]")
 STRONG = (*WEAK, "train.epochs=6", "train.steps_per_epoch=40")
@@ -61,8 +56,6 @@ def test_a_better_challenger_is_promoted_beyond_chance_harm_and_seeds(runs, home
     assert record["champion_version"] == record["model_version"]
     for what in ("beyond chance", "no target is worse", "spread of mse over 3 seeds"):
         assert what in record["reason"]
-    folder = home.run_dir(record["run_id"]) / "spread"
-    assert sorted(path.name for path in folder.iterdir()) == ["seed-1", "seed-2"]
     gate = mlflow.artifacts.load_dict(f"runs:/{record['run_id']}/gate.json")
     assert [check["name"] for check in gate["checks"]] == [
         "baselines", "champion", "chance", "targets", "seeds",
@@ -71,19 +64,16 @@ def test_a_better_challenger_is_promoted_beyond_chance_harm_and_seeds(runs, home
     assert len({point.value for point in seeds}) == 2
 
 
-def test_seeds_that_are_trained_already_are_not_trained_again(runs, home, monkeypatch, client):
-    config = load_config("tiny", STRONG[1:], conf_dir=home.conf_dir)
-    prepared = prepare.fn(load.fn(config.data.source, config.frame, home), config, home)
-    run_id = runs["better"]["run_id"]
-    folder = home.run_dir(run_id)
-    trained = Trained(folder / "model", config, 0.0, 0.0)
-    logged = {p.value for p in client.get_metric_history(run_id, "test_mse_by_seed")}
-
-    def refuse(*_args, **_kwargs):
-        raise AssertionError("trained again")
-
-    monkeypatch.setattr(Forecaster, "fit", refuse)
-    assert set(measure_spread.fn(prepared, trained, run_id, folder, home)) == logged
+def test_further_seeds_are_nested_runs_with_curves_of_their_own(runs, client):
+    parent = client.get_run(runs["better"]["run_id"])
+    nested = client.search_runs(
+        [parent.info.experiment_id], f"tags.mlflow.parentRunId = '{parent.info.run_id}'"
+    )
+    assert {run_.info.run_name for run_ in nested} == {"seed-1", "seed-2"}
+    for run_ in nested:
+        assert run_.info.status == "FINISHED"
+        curve = client.get_metric_history(run_.info.run_id, "val_loss")
+        assert len({point.value for point in curve}) == len(curve) == 6
 
 
 def test_a_worse_challenger_is_refused_and_trains_no_further_seed(runs, home, client):
@@ -91,7 +81,7 @@ def test_a_worse_challenger_is_refused_and_trains_no_further_seed(runs, home, cl
     assert record["verdict"] == "HOLD"
     assert record["champion_version"] == runs["better"]["champion_version"]
     assert f"{record['metrics']['mse']:.4f} does not beat champion" in record["reason"]
-    assert not (home.run_dir(record["run_id"]) / "spread").exists()
+    assert client.get_metric_history(record["run_id"], "test_mse_by_seed") == []
     version = client.get_model_version("rivals", record["model_version"])
     assert version.tags["verdict"] == "HOLD"
     assert "| champion |" in version.description
