@@ -126,7 +126,8 @@ def test_a_run_is_of_one_version_while_the_champion_is_rolled_back_and_forth(sto
         rolling.result()
     rows = read_vintages(own)
     for record in made:
-        of_run = rows[rows["cutoff"].isin([*record["caught_up"], record["cutoff"]])]
+        cutoffs = pd.to_datetime([*record["caught_up"], record["cutoff"]])
+        of_run = rows[rows["cutoff"].isin(cutoffs)]
         assert set(of_run["model_version"]) == {record["model_version"]}
     assert [len(record["caught_up"]) for record in made] == [0, 4, 4]
 
