@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from prefect import flow
 from prefect.runtime import flow_run
 
+from tasks.approval import approved, check_approval
 from tasks.config import RunConfig
 from tasks.evaluate import Evaluation, check_baselines, evaluate
 from tasks.forecast import Forecast, forecast, output_dir
 from tasks.home import check_writable, find_home
 from tasks.prepare import prepare
-from tasks.promote import Promotion, promote
+from tasks.promote import Promotion, judge, promote
 from tasks.registry import register
 from tasks.sources import load
 from tasks.track import connect, tracked_run, validation_logged
@@ -43,6 +44,7 @@ def retrain(config: RunConfig) -> Retrained:
     """Load, validate, prepare, tune, train, evaluate, register, promote, forecast."""
     home = find_home()
     check_baselines(config)
+    check_approval(config)
     connect(home)
     check_writable(output_dir(config, home))
     raw = load(config.data.source, config.frame, home)
@@ -57,6 +59,8 @@ def retrain(config: RunConfig) -> Retrained:
         evaluation = evaluate(prepared, trained, run_id, work_dir, home)
         metrics = evaluation.metrics["informer"]
         version = register(trained.model_dir, prepared, config.name, metrics, run_id, home)
-        promotion = promote(version, evaluation, prepared, trained, run_id, home)
+        decision = judge(evaluation, prepared, trained, run_id, work_dir, home)
+        decision = approved(decision, version, evaluation, config, home)
+        promotion = promote(version, decision, evaluation, prepared, trained, run_id, home)
         made = forecast(prepared.snapshot.path, config, home, run_id=run_id)
     return Retrained(run_id, version, evaluation, promotion, made)

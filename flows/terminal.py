@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import logging
 from collections.abc import Mapping
+from math import isnan, nan
 
 from rich.table import Table
 
@@ -31,7 +32,7 @@ def quiet(args: argparse.Namespace) -> None:
 
 def error_table(title: str, models: Mapping[str, Mapping[str, float]]) -> Table:
     """Models and their errors, the best first."""
-    table = Table("model", "MSE", "MAE", "MASE", "coverage of 80 %", title=title)
+    table = Table("model", "MSE", "MAE", "MASE", "coverage of 80 %", "churn", title=title)
     for name, errors in sorted(models.items(), key=lambda item: item[1]["mse"]):
         add_errors(table, name, errors)
     return table
@@ -40,4 +41,6 @@ def error_table(title: str, models: Mapping[str, Mapping[str, float]]) -> Table:
 def add_errors(table: Table, name: str, errors: Mapping[str, float]) -> None:
     """One more row of an `error_table`."""
     numbers = (f"{errors[k]:.4f}" for k in ("mse", "mae", "mase"))
-    table.add_row(name, *numbers, f"{100 * errors['coverage']:.1f} %")
+    churn = errors.get("churn", nan)
+    shown = "-" if isnan(churn) else f"{churn:.4f}"
+    table.add_row(name, *numbers, f"{100 * errors['coverage']:.1f} %", shown)

@@ -14,6 +14,7 @@ import pytest
 
 from flows.__main__ import main
 from tasks.config import load_config
+from tasks.evaluate import METRICS
 from tasks.registry import champion, promote_version
 
 
@@ -48,7 +49,7 @@ def test_the_record_has_the_documented_fields(first):
     assert first["model_version"] == "1"
     assert first["verdict"] in ("PROMOTE", "FALLBACK")
     assert first["promoted"] == (first["verdict"] == "PROMOTE")
-    assert set(first["metrics"]) == {"mse", "mae", "mase", "coverage", "width", "wql"}
+    assert set(first["metrics"]) == set(METRICS)
     assert set(first["baselines"]) == {"seasonal_naive", "linear", "naive"}
     assert first["champion"] is None
     assert first["n_windows"] == 2 * len(range(0, 120 - 6 + 1, 4))
