@@ -6,14 +6,13 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
 from rich.console import Console
 from rich.table import Table
 
 from flows.answer import finish
 from flows.replay import replay as replay_flow
 from flows.terminal import quiet
-from informer.errors import ConfigError
+from flows.times import time_of
 from tasks.config import load_config
 from tasks.home import find_home
 from tasks.replay.policies import DEFAULT, read_policies
@@ -28,7 +27,7 @@ def replay(args: argparse.Namespace) -> int:
     config = load_config(args.conf, args.overrides, conf_dir=find_home().conf_dir)
     policies = tuple(args.policies or DEFAULT)
     read_policies(policies, config)  # a wrong name is told before anything starts
-    start = None if args.start is None else _time(args.start)
+    start = None if args.start is None else time_of(args.start, "--start")
     quiet(args)
     done = replay_flow(config, policies, start, None if args.output is None else Path(args.output))
     _show(config.name, done)
@@ -36,27 +35,17 @@ def replay(args: argparse.Namespace) -> int:
     return 0
 
 
-def _time(text: str) -> pd.Timestamp:
-    try:
-        time = pd.Timestamp(text)
-    except ValueError as error:
-        raise ConfigError(f"--start {text!r} is no time; write 2018-02-21T00:00.") from error
-    return time if time.tz is None else time.tz_convert("UTC").tz_localize(None)
-
-
 def _show(name: str, done: Replayed) -> None:
     console = Console(highlight=False, soft_wrap=True)
     table = Table(
-        "policy", "MSE", "MAE", "MASE", "coverage of 80 %", "churn", "retrained", "promoted",
-        "held", "fallback", "CPU minutes", title=f"{name}, replay",
+        "policy", "MSE", "MAE", "MASE", "in 80 %", "churn", "retrained", "CPU min",
+        title=f"{name}, replay",
     )  # fmt: skip
     for outcome in done.policies:
-        counts = (outcome.n_retrains, outcome.n_promoted, outcome.n_held, outcome.n_fallbacks)
-        cost = f"{outcome.cpu_seconds / 60:.1f}"
-        table.add_row(*_errors(outcome), *(str(count) for count in counts), cost)
+        table.add_row(*_errors(outcome), _counts(outcome), f"{outcome.cpu_seconds / 60:.1f}")
     table.add_section()
     for outcome in done.references:
-        table.add_row(*_errors(outcome), *[""] * 5)
+        table.add_row(*_errors(outcome))
     console.print(table)
     console.print(
         f"{done.n_forecasts} forecasts from {done.start} to {done.end}; it begins there since "
@@ -68,8 +57,17 @@ def _show(name: str, done: Replayed) -> None:
 
 def _errors(outcome: Outcome) -> tuple[str, ...]:
     numbers = (f"{v:.4f}" for v in (outcome.mse, outcome.mae, outcome.mase))
-    churn = "none" if outcome.churn is None else f"{outcome.churn:.4f}"
+    churn = "-" if outcome.churn is None else f"{outcome.churn:.4f}"
     return outcome.name, *numbers, f"{outcome.coverage:.1%}", churn
+
+
+def _counts(outcome: Outcome) -> str:
+    """How often retrained, and what became of it."""
+    parts = {
+        "promoted": outcome.n_promoted, "held": outcome.n_held, "fallback": outcome.n_fallbacks,
+    }  # fmt: skip
+    told = ", ".join(f"{n} {what}" for what, n in parts.items() if n)
+    return f"{outcome.n_retrains} ({told})" if told else str(outcome.n_retrains)
 
 
 def _record(done: Replayed) -> dict[str, Any]:
@@ -81,15 +79,10 @@ def _record(done: Replayed) -> dict[str, Any]:
         "why": done.why,
         "n_days": done.n_days,
         "n_forecasts": done.n_forecasts,
-        "policies": [_plain(outcome) for outcome in done.policies],
-        "references": [_plain(outcome) for outcome in done.references],
+        "policies": [vars(outcome) for outcome in done.policies],
+        "references": [vars(outcome) for outcome in done.references],
         "first_model": vars(done.first_cost),
         "recommended": done.recommendation.policy,
         "recommendation": done.recommendation.reason,
         "path": str(done.folder),
     }
-
-
-def _plain(outcome: Outcome) -> dict[str, Any]:
-    """The fields, a number that is undefined as null."""
-    return {k: None if v != v else v for k, v in vars(outcome).items()}

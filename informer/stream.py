@@ -12,6 +12,7 @@ import numpy.typing as npt
 import pandas as pd
 import torch
 
+from informer.churn import churn
 from informer.config import FrameConfig
 from informer.data.frame import regular_panel, series_names
 from informer.data.panel import Panel
@@ -175,14 +176,14 @@ def moves(before: pd.DataFrame, after: pd.DataFrame, deviation: pd.Series) -> fl
     """How far the forecasts of the same times moved from one cutoff to the next.
 
     Args:
-        before: unique_id, ds, y_hat, from one cutoff.
+        before: unique_id, ds, cutoff, y_hat, from one cutoff.
         after: the same, from the next.
         deviation: by unique_id, what the result is in units of.
 
     Returns:
         The mean absolute change; NaN where the horizons do not overlap.
     """
-    both = before.merge(after, on=["unique_id", "ds"], suffixes=("", "_after"))
-    unit = both["unique_id"].map(deviation).astype("float64")
-    change = (both["y_hat_after"] - both["y_hat"]).abs() / unit
-    return float(change.mean())
+    moved = churn(pd.concat([before, after], ignore_index=True)).set_index("unique_id")
+    moved = moved[moved["n"] > 0]
+    total = (moved["churn"] / deviation.reindex(moved.index) * moved["n"]).sum()
+    return float(total / moved["n"].sum()) if len(moved) else float("nan")

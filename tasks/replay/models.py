@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 
 import pandas as pd
 
@@ -15,6 +16,7 @@ from tasks.config import RunConfig
 from tasks.evaluate import CHAMPION_NAME
 from tasks.replay.gate import Judgement, judge_challenger
 from tasks.replay.parts import split_of
+from tasks.spread import further_seeds
 from tasks.verdict import Promised
 
 __all__ = ["Cost", "Models", "Served"]
@@ -79,6 +81,7 @@ class Models:
         self._stream, self._parts, self._config = stream, parts, config
         self._on_training = on_training
         self._trained: dict[int, _Trained] = {}
+        self._further: dict[int, tuple[dict[str, Forecaster], Cost]] = {}
         self._judged: dict[tuple[int, tuple[int, str] | None], tuple[Judgement, Cost]] = {}
 
     def first(self) -> tuple[Served, Judgement, Cost]:
@@ -96,16 +99,18 @@ class Models:
         trained = self._train(k)
         key = (k, None if champion is None else (champion.k, champion.name))
         if key not in self._judged:
+            before: list[Cost] = []  # of seeds that another judgement trained
             started = _now()
             judged = judge_challenger(
                 trained.informer,
                 None if champion is None else champion.forecaster,
                 trained.baselines,
+                partial(self._seeds, k, before),
                 self._stream.known(k),
                 trained.split,
                 self._config,
             )
-            self._judged[key] = (judged, trained.cost + _since(started))
+            self._judged[key] = (judged, sum(before, trained.cost + _since(started)))
         return self._judged[key]
 
     def winner(self, k: int, judged: Judgement, champion: Served | None) -> Served:
@@ -153,6 +158,23 @@ class Models:
             }
             self._trained[k] = _Trained(informer, baselines, split, _since(started))
         return self._trained[k]
+
+    def _seeds(self, k: int, before: list[Cost]) -> dict[str, Forecaster]:
+        """The model of cutoff `k` with further seeds; adds the cost of an earlier training."""
+        if k in self._further:
+            before.append(self._further[k][1])
+        else:
+            trained, started = self._train(k), _now()
+            past = _history(self._stream.known(k), trained.split, self._config)
+            config = trained.informer.config
+            models = {
+                f"seed {seed}": Forecaster.fit(
+                    past, replace(config, training=replace(config.training, seed=seed))
+                )
+                for seed in further_seeds(self._config)
+            }
+            self._further[k] = (models, _since(started))
+        return self._further[k][0]
 
 
 def _history(known: pd.DataFrame, split: Split, config: RunConfig) -> pd.DataFrame:
