@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import asdict, replace
 from datetime import UTC, datetime, timedelta
 
 from prefect.flow_runs import suspend_flow_run
@@ -60,7 +60,7 @@ def approved(
     if decision.verdict != "PROMOTE" or not config.promote.approval:
         return decision
     hours = config.promote.approval_hours
-    _say_waiting(decision, version, hours, config.name, home)
+    _say_waiting(decision, version, evaluation, config, home)
     question = [
         f"Shall version {version} of **{config.name}** serve? The gate would promote it: "
         f"{decision.reason}.",
@@ -96,18 +96,21 @@ def answered(
     return replace(decision, verdict="FALLBACK", reason=reason, serves=best)
 
 
-def _say_waiting(decision: Decision, version: str, hours: float, name: str, home: Home) -> None:
+def _say_waiting(
+    decision: Decision, version: str, evaluation: Evaluation, config: RunConfig, home: Home
+) -> None:
     """In the ledger and on the version, once: the flow comes here again when it is resumed."""
-    client = connect(home)
+    client, name = connect(home), config.name
     if any(entry.version == version for entry in read_ledger(client, name)):
         return
-    until = datetime.now(UTC) + timedelta(hours=hours)
+    until = datetime.now(UTC) + timedelta(hours=config.promote.approval_hours)
     reason = (
         f"waits for a person's approval until {until:%Y-%m-%d %H:%M} UTC, and is rejected without "
         f"an answer by then (the gate would promote it: {decision.reason})"
     )
     serving = alias_version(client, name, CHAMPION)
     facts = facts_of(client.get_model_version(name, version))
+    facts = replace(facts, windows=asdict(evaluation.windows))
     record(client, name, "hold", version, (serving, serving), reason, facts)
     for key, value in {"verdict": "WAITING", "reason": reason}.items():
         client.set_model_version_tag(name, version, key, value)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pandas as pd
 from prefect import get_run_logger, task
@@ -45,21 +46,30 @@ def check_drift(
     table = drift_of(rows, frame, train_end, settings)
     reference, recent = split_rows(rows, frame, train_end, settings)
     compared = table[table["statistic"].notna()]
-    before, now = (channel_values(part, frame) for part in (reference, recent))
-    rules = [
-        drift_rule(name, before[name], settings.drift_test, float(threshold))
-        for name, threshold in zip(compared["channel"], compared["threshold"], strict=True)
-    ]
-    wide = pd.DataFrame({name: pd.Series(now[name]) for name in compared["channel"]})
+    names = list(compared["channel"])
     try:
         docs_dir.mkdir(parents=True, exist_ok=True)
-        outcomes, _ = run_suites("drift", [("recent-rows", wide, rules)], docs_dir)
+        with TemporaryDirectory() as folder:
+            reference_path = Path(folder) / "reference.parquet"
+            _wide(reference, frame, names).to_parquet(reference_path)
+            rules = [
+                drift_rule(name, reference_path, settings.drift_test, float(threshold))
+                for name, threshold in zip(names, compared["threshold"], strict=True)
+            ]
+            suites = [("recent-rows", _wide(recent, frame, names), rules)]
+            outcomes, _ = run_suites("drift", suites, docs_dir)
     except OSError as error:
         raise StoreError(
             f"cannot write the Data Docs to {docs_dir} ({type(error).__name__}). "
             "Name a folder that can be written."
         ) from error
     return table, [f"{one.told['column']}: {one.problem}" for one in outcomes if one.problem]
+
+
+def _wide(rows: pd.DataFrame, frame: FrameConfig, names: list[str]) -> pd.DataFrame:
+    """A column for each channel of each series, the shorter ones ending in missing values."""
+    values = channel_values(rows, frame)
+    return pd.DataFrame({name: pd.Series(values[name], dtype="float64") for name in names})
 
 
 @task(name="drift", cache_policy=NO_CACHE, persist_result=False)

@@ -1,14 +1,17 @@
 """Drift as Great Expectations: the recent values of each channel against those of the train rows.
 
 KL is an expectation that Great Expectations brings; the population stability index and the
-Kolmogorov-Smirnov statistic are added here. All three give the numbers of `informer.drift`.
+Kolmogorov-Smirnov statistic are added here. All three give the numbers of `informer.drift`. The
+expectations name a file of the train rows: Great Expectations copies its arguments many times over,
+and a list of 40,000 values took it minutes.
 Importing this file imports Great Expectations (seconds), so `tasks.drift` imports it late.
 
-K bins   T rows
+T rows
 """
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -33,33 +36,30 @@ __all__ = [
 
 class _StabilityMetric(ColumnAggregateMetricProvider):  # type: ignore[misc]  # GX is untyped here
     metric_name = "column.population_stability"
-    value_keys = ("edges", "counts")
+    value_keys = ("reference_path",)
 
     @column_aggregate_value(engine=PandasExecutionEngine)  # type: ignore[untyped-decorator]
-    def _pandas(
-        cls, column: pd.Series[float], edges: list[float], counts: list[int], **_: object
-    ) -> float:
-        bins = Bins(np.array(edges), np.array(counts))
+    def _pandas(cls, column: pd.Series[float], reference_path: str, **_: object) -> float:
+        bins = Bins.of(_reference(reference_path, str(column.name)))
         return psi(bins.counts, bins.of_sample(column))
 
 
 class _KolmogorovSmirnovMetric(ColumnAggregateMetricProvider):  # type: ignore[misc]
     metric_name = "column.kolmogorov_smirnov"
-    value_keys = ("reference",)
+    value_keys = ("reference_path",)
 
     @column_aggregate_value(engine=PandasExecutionEngine)  # type: ignore[untyped-decorator]
-    def _pandas(cls, column: pd.Series[float], reference: list[float], **_: object) -> float:
-        return ks(np.array(reference), column)
+    def _pandas(cls, column: pd.Series[float], reference_path: str, **_: object) -> float:
+        return ks(_reference(reference_path, str(column.name)), column)
 
 
 class ExpectColumnPopulationStabilityToBeLessThan(ColumnAggregateExpectation):  # type: ignore[misc]
-    """The population stability index against `counts` of the bins at `edges` is at most a limit."""
+    """The population stability index against the column of a Parquet file is at most a limit."""
 
-    edges: list[float]
-    counts: list[int]
+    reference_path: str
     threshold: float
     metric_dependencies = (_StabilityMetric.metric_name,)
-    success_keys = ("edges", "counts", "threshold")
+    success_keys = ("reference_path", "threshold")
 
     def _validate(
         self,
@@ -71,12 +71,12 @@ class ExpectColumnPopulationStabilityToBeLessThan(ColumnAggregateExpectation):  
 
 
 class ExpectColumnKolmogorovSmirnovToBeLessThan(ColumnAggregateExpectation):  # type: ignore[misc]
-    """The Kolmogorov-Smirnov statistic against the `reference` values is at most a limit."""
+    """The Kolmogorov-Smirnov statistic against the column of a Parquet file is at most a limit."""
 
-    reference: list[float]
+    reference_path: str
     threshold: float
     metric_dependencies = (_KolmogorovSmirnovMetric.metric_name,)
-    success_keys = ("reference", "threshold")
+    success_keys = ("reference_path", "threshold")
 
     def _validate(
         self,
@@ -87,18 +87,24 @@ class ExpectColumnKolmogorovSmirnovToBeLessThan(ColumnAggregateExpectation):  # 
         return _at_most(metrics[_KolmogorovSmirnovMetric.metric_name], self.threshold)
 
 
+def _reference(path: str | Path, channel: str) -> npt.NDArray[np.float64]:
+    """(T,) the values of a channel over the train rows, NaN where missing."""
+    return pd.read_parquet(path, columns=[channel])[channel].to_numpy(dtype=np.float64)
+
+
 def _at_most(value: float, threshold: float) -> dict[str, Any]:
     return {"success": bool(value <= threshold), "result": {"observed_value": float(value)}}
 
 
 def drift_rule(
-    channel: str, reference: npt.NDArray[np.float64], test: str, threshold: float
+    channel: str, reference_path: Path, test: str, threshold: float
 ) -> ColumnAggregateExpectation:
     """The expectation that a channel has not drifted.
 
     Args:
-        channel: column of the recent rows.
-        reference: (T,) its values over the train rows, at least one there; NaN where missing.
+        channel: column of the recent rows, and of the file.
+        reference_path: Parquet file of the train rows, at least one value in the channel; it is
+            read when the expectation is checked.
         test: psi, ks or kl.
         threshold: the most that the statistic may be.
     """
@@ -107,23 +113,19 @@ def drift_rule(
         f"{threshold:.3f}",
         "meta": {"rule": "drift", "column": channel, "test": test},
     }
-    values = reference[~np.isnan(reference)]
-    if test == "ks":
-        return ExpectColumnKolmogorovSmirnovToBeLessThan(
-            column=channel, reference=values.tolist(), threshold=threshold, **told
+    if test == "kl":
+        bins = Bins.of(_reference(reference_path, channel))
+        shares = smoothed(bins.counts)
+        partition = {
+            "bins": bins.edges.tolist(),
+            "weights": shares[1:-1].tolist(),
+            "tail_weights": [float(shares[0]), float(shares[-1])],
+        }
+        return gxe.ExpectColumnKLDivergenceToBeLessThan(
+            column=channel, partition_object=partition, threshold=threshold, **told
         )
-    bins = Bins.of(values)
-    if test == "psi":
-        return ExpectColumnPopulationStabilityToBeLessThan(
-            column=channel, edges=bins.edges.tolist(), counts=bins.counts.tolist(),
-            threshold=threshold, **told,
-        )  # fmt: skip
-    shares = smoothed(bins.counts)
-    partition = {
-        "bins": bins.edges.tolist(),
-        "weights": shares[1:-1].tolist(),
-        "tail_weights": [float(shares[0]), float(shares[-1])],
-    }
-    return gxe.ExpectColumnKLDivergenceToBeLessThan(
-        column=channel, partition_object=partition, threshold=threshold, **told
-    )
+    rule = {
+        "psi": ExpectColumnPopulationStabilityToBeLessThan,
+        "ks": ExpectColumnKolmogorovSmirnovToBeLessThan,
+    }[test]
+    return rule(column=channel, reference_path=str(reference_path), threshold=threshold, **told)

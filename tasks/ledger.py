@@ -24,12 +24,11 @@ from prefect.runtime import flow_run
 from tasks.errors import RegistryError
 
 __all__ = [
-    "Action", "Entry", "Facts", "Row", "history", "last_move", "read_ledger", "record",
+    "Action", "Entry", "Facts", "Row", "anchor", "history", "last_move", "read_ledger", "record",
     "unfinished", "verify",
 ]  # fmt: skip
 
 PREFIX = "ledger."
-ANCHOR = "ledger_entry"  # tag of a version: the hash of the newest entry about it
 SHOWN = ("when", "who", "action", "version", "from_version", "to_version", "reason", "facts")
 MAX_REASON = 3000  # characters: MLflow's databases keep 5,000 of a tag
 
@@ -180,8 +179,13 @@ def record(
     )
     entry = replace(entry, sha256=entry.digest)
     client.set_registered_model_tag(name, entry.key, json.dumps(asdict(entry), sort_keys=True))
-    client.set_model_version_tag(name, version, ANCHOR, entry.sha256)
+    anchor(client, name, entry)
     return entry
+
+
+def anchor(client: mlflow.MlflowClient, name: str, entry: Entry) -> None:
+    """Let the version that an entry is about bear its hash, under a key that no other writes."""
+    client.set_model_version_tag(name, entry.version, f"{PREFIX}{entry.id}", entry.sha256)
 
 
 def _who() -> str:
@@ -198,7 +202,7 @@ def verify(client: mlflow.MlflowClient, name: str, entries: Sequence[Entry]) -> 
     """What is wrong with the chain, a sentence each; none where every entry is as it was written.
 
     An entry that none names yet is held in place by the version that it is about, which bears its
-    hash.
+    hash too.
     """
     problems = [
         f"the entry of {entry.when} ({entry.action}, version {entry.version}) was changed"
@@ -211,9 +215,11 @@ def verify(client: mlflow.MlflowClient, name: str, entries: Sequence[Entry]) -> 
         if lost:
             problems.append(f"{len(lost)} that came before the entry of {entry.when} is missing")
     for version in client.search_model_versions(f"name='{name}'"):
-        anchor = version.tags.get(ANCHOR)
-        if anchor is not None and anchor not in known:
-            problems.append(f"the newest entry about version {version.version} is missing")
+        problems += [
+            f"an entry about version {version.version} is missing"
+            for key, sha256 in version.tags.items()
+            if key.startswith(PREFIX) and sha256 not in known
+        ]
     return problems
 
 

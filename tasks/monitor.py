@@ -186,8 +186,7 @@ def _by_series(judged: pd.DataFrame, recent: pd.DataFrame, subject: Watched) -> 
         (recent["model_version"].astype(str) == subject.promised.version)
         & (recent["cutoff"] >= subject.train_end)
     ]
-    newest = own.drop_duplicates(["unique_id", "ds", "cutoff"], keep="last")
-    moves = churn(newest)[["unique_id", "n", "churn"]].rename(columns={"n": "n_moves"})
+    moves = churn(own)[["unique_id", "n", "churn"]].rename(columns={"n": "n_moves"})
     return scored(judged, ["unique_id"]).merge(moves, on="unique_id", how="left")
 
 

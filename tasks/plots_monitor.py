@@ -91,7 +91,7 @@ def drift_bars(table: pd.DataFrame, settings: MonitorConfig) -> Figure:
     axes.set_xlabel(settings.drift_test.upper())
     axes.set_xlim(left=0)
     axes.spines[["top", "right"]].set_visible(False)
-    axes.legend(frameon=False, fontsize=8, loc="upper center", bbox_to_anchor=(0.5, -0.2), ncols=2)
+    figure.legend(frameon=False, fontsize=8, loc="outside lower center", ncols=2)
     return figure
 
 

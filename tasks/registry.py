@@ -35,7 +35,7 @@ from tasks.config import RunConfig
 from tasks.errors import RegistryError
 from tasks.events import PROMOTED, tell
 from tasks.home import Home
-from tasks.ledger import Action, Facts, read_ledger, record, unfinished
+from tasks.ledger import Action, Facts, anchor, read_ledger, record, unfinished
 from tasks.prepare import Prepared, read_rows
 from tasks.track import connect, resumed_run
 
@@ -281,7 +281,9 @@ def _move(
             f"model {name} has no version {version}. See: informer models list {name}"
         ) from error
     begun = unfinished(read_ledger(client, name), before)
-    if begun is None or (begun.action, begun.to_version) != (action, version):
+    if begun is not None and (begun.action, begun.to_version) == (action, version):
+        anchor(client, name, begun)
+    else:
         record(client, name, action, version, between, reason, facts)
     if before is not None:
         client.set_registered_model_alias(name, PREVIOUS, before)

@@ -5,14 +5,20 @@ from __future__ import annotations
 import contextlib
 import io
 import json
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 import mlflow
 import pandas as pd
 import pytest
+from prefect.client.orchestration import get_client
+from prefect.events.filters import EventFilter, EventNameFilter, EventResourceFilter
+from prefect.events.schemas.events import Event
 
 from flows.__main__ import main
 from tasks.config import load_config
+from tasks.events import DEGRADED, DRIFTED, resource_id
 from tasks.registry import require_champion
 
 TINY = ("tiny", "name=watched", "monitor.window=4d", "monitor.min_forecasts=3")
@@ -161,6 +167,76 @@ def test_as_of_forgets_what_came_later(found, home, tmp_path):
     errors = pd.read_csv(Path(earlier["path"]) / "errors.csv", parse_dates=["ds"])
     assert len(errors) == 4 * 5
     assert errors["ds"].max() == pd.Timestamp("2024-01-22 05:00")
+
+
+SHIFT_FROM = pd.Timestamp("2024-01-21 12:00")
+
+
+def changed(home, name: str, change: Callable[[pd.DataFrame], pd.DataFrame]) -> str:
+    """A file in which the rows of late are others; the override that reads it."""
+    rows = pd.read_csv(home.root / "rows.csv", parse_dates=["ds"])
+    is_late = rows["ds"] >= SHIFT_FROM
+    rows[is_late] = change(rows[is_late].copy())
+    rows.to_csv(home.root / name, index=False)
+    return f"data.source={name}"
+
+
+def events_of(pipeline: str, n_expected: int) -> list[Event]:
+    """What the server holds of a pipeline's alarms, waited for until there are so many."""
+    with get_client(sync_client=True) as client:
+        for _ in range(120):
+            wanted = EventFilter(  # it ends now: one made earlier would miss what came since
+                event=EventNameFilter(name=[DRIFTED, DEGRADED]),
+                resource=EventResourceFilter(id=[resource_id(pipeline)]),
+            )
+            found = client.read_events(filter=wanted, limit=50).events
+            if len(found) >= n_expected:
+                break
+            time.sleep(0.5)
+    return list(found)
+
+
+@pytest.fixture(scope="module")
+def moved(found, home) -> dict:
+    """A level that no train row had: inputs drift, and the forecasts no longer fit."""
+    source = changed(
+        home, "moved.csv", lambda f: f.assign(temp=f["temp"] + 15, wind=f["wind"] + 30)
+    )
+    return run("monitor", *TINY, source, "--output", str(home.root / "moved"))
+
+
+def test_a_shift_of_the_inputs_is_drift_and_the_event_arrives_at_the_server(moved):
+    assert moved["drifted"] is True
+    assert "4 of 4 channels drifted by psi" in moved["reasons"][1]
+    assert min(moved["drift"].values()) > 0.25
+    (event,) = [e for e in events_of("watched", 2) if e.event == DRIFTED]
+    assert event.resource.id == "informer.pipeline.watched"
+    assert event.payload["config"] == "watched"
+    assert event.payload["sentence"] == moved["reasons"][1]
+    assert event.payload["statistics"] == pytest.approx(moved["drift"], abs=1e-5)
+    assert event.payload["limits"] == {"drift": 0.25, "min_drifted": 0.5}
+
+
+def test_forecasts_that_miss_are_degraded_and_the_event_arrives_at_the_server(moved):
+    assert moved["degraded"] is True
+    assert moved["metrics"]["mae"] > moved["promised"]["mae"] * 1.25
+    (event,) = [e for e in events_of("watched", 2) if e.event == DEGRADED]
+    assert event.payload["sentence"] == moved["reasons"][0]
+    assert event.payload["metrics"] == pytest.approx(moved["metrics"])
+    assert event.payload["promised"] == pytest.approx(moved["promised"])
+
+
+def test_forecasts_can_get_worse_without_drift(moved, home):
+    def mirrored(frame: pd.DataFrame) -> pd.DataFrame:
+        """Day and night change places: the values are as usual, their times are not."""
+        level = frame["station"].map({"north": 5.0, "south": 15.0})
+        return frame.assign(temp=2 * level - frame["temp"], wind=20 - frame["wind"])
+
+    source = changed(home, "mirrored.csv", mirrored)
+    found = run("monitor", *TINY, source, "--output", str(home.root / "mirrored"))
+    assert (found["degraded"], found["drifted"]) == (True, False)
+    names = [event.event for event in events_of("watched", 3)]
+    assert sorted(names) == sorted([DEGRADED, DEGRADED, DRIFTED])
 
 
 def test_a_pipeline_without_a_champion_is_refused(home, capsys):

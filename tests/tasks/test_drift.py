@@ -43,9 +43,10 @@ def test_the_expectations_give_the_numbers_and_the_verdict_of_the_library(test, 
     frame = rows()
     recent = frame[frame["ds"] > frame["ds"].max() - pd.Timedelta("10D")]
     for series, channel in (("a", "y"), ("a", "rain"), ("b", "y")):
-        before = frame[(frame["id"] == series) & (frame["ds"] < TRAIN_END)][channel].to_numpy()
+        is_train = (frame["id"] == series) & (frame["ds"] < TRAIN_END)
+        frame.loc[is_train, [channel]].to_parquet(tmp_path / "train.parquet")
         now = recent.loc[recent["id"] == series, [channel]].reset_index(drop=True)
-        rule = drift_rule(channel, before, test, 0.2)
+        rule = drift_rule(channel, tmp_path / "train.parquet", test, 0.2)
         (outcome,), _ = run_suites("one", [("suite", now, [rule])], tmp_path / "one")
         own = table.set_index("channel").loc[f"{series}/{channel}"]
         assert outcome.problem == ""
