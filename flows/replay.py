@@ -13,7 +13,8 @@ from tasks.evaluate import check_baselines
 from tasks.home import find_home
 from tasks.prepare import prepare
 from tasks.replay.policies import DEFAULT, read_policies
-from tasks.replay.run import Replayed, play_policy, replay_dir, replay_run, report, set_stage
+from tasks.replay.run import Replayed, play_policy, replay_dir, replay_run, report
+from tasks.replay.stage import set_stage
 from tasks.sources import load
 from tasks.validate import validate
 

@@ -38,7 +38,7 @@ def replay(args: argparse.Namespace) -> int:
 def _show(name: str, done: Replayed) -> None:
     console = Console(highlight=False, soft_wrap=True)
     table = Table(
-        "policy", "MSE", "MAE", "MASE", "in 80 %", "churn", "retrained", "CPU min",
+        "policy", "MSE", "MAE", "MASE", "in 80%", "churn", "retrained", "CPU min",
         title=f"{name}, replay",
     )  # fmt: skip
     for outcome in done.policies:
@@ -47,6 +47,7 @@ def _show(name: str, done: Replayed) -> None:
     for outcome in done.references:
         table.add_row(*_errors(outcome))
     console.print(table)
+    console.print("retrained: P promoted, H held back, F a baseline served in its place")
     console.print(
         f"{done.n_forecasts} forecasts from {done.start} to {done.end}; it begins there since "
         f"{done.why}. The first model took {done.first_cost.cpu_seconds / 60:.1f} CPU minutes."
@@ -62,12 +63,10 @@ def _errors(outcome: Outcome) -> tuple[str, ...]:
 
 
 def _counts(outcome: Outcome) -> str:
-    """How often retrained, and what became of it."""
-    parts = {
-        "promoted": outcome.n_promoted, "held": outcome.n_held, "fallback": outcome.n_fallbacks,
-    }  # fmt: skip
-    told = ", ".join(f"{n} {what}" for what, n in parts.items() if n)
-    return f"{outcome.n_retrains} ({told})" if told else str(outcome.n_retrains)
+    """How often retrained, and what became of it: P promoted, H held, F fallback."""
+    parts = {"P": outcome.n_promoted, "H": outcome.n_held, "F": outcome.n_fallbacks}
+    told = " ".join(f"{n}{what}" for what, n in parts.items() if n)
+    return f"{outcome.n_retrains}: {told}" if told else str(outcome.n_retrains)
 
 
 def _record(done: Replayed) -> dict[str, Any]:

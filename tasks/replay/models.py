@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
 
 import pandas as pd
 
+from informer.baselines import Baseline
 from informer.data.split import Split, SplitConfig
 from informer.forecaster import Forecaster
 from informer.stream import Stream
@@ -68,18 +68,10 @@ class Models:
         stream: what is known when.
         parts: the split of the rows known, see `moving_split`.
         config: of the pipeline; its own values train, no search is made.
-        on_training: told the number of the cutoff before a training begins.
     """
 
-    def __init__(
-        self,
-        stream: Stream,
-        parts: SplitConfig,
-        config: RunConfig,
-        on_training: Callable[[int], None] | None = None,
-    ) -> None:
+    def __init__(self, stream: Stream, parts: SplitConfig, config: RunConfig) -> None:
         self._stream, self._parts, self._config = stream, parts, config
-        self._on_training = on_training
         self._trained: dict[int, _Trained] = {}
         self._further: dict[int, tuple[dict[str, Forecaster], Cost]] = {}
         self._judged: dict[tuple[int, tuple[int, str] | None], tuple[Judgement, Cost]] = {}
@@ -127,15 +119,20 @@ class Models:
         model = trained.baselines.get(name, trained.informer)
         return Served(model, k, name, trained.split.val_start, promised)
 
-    def reference(self, name: str) -> Served:
+    def reference(self, name: Baseline) -> Served:
         """A baseline of the first cutoff, for orientation; it is never fitted again."""
         trained = self._train(0)
         model = Forecaster.fit(
             _history(self._stream.known(0), trained.split, self._config),
             trained.informer.config,
-            estimator=name,  # type: ignore[arg-type]
+            estimator=name,
         )
         return Served(model, 0, name, trained.split.val_start, Promised(name))
+
+    @property
+    def n_trained(self) -> int:
+        """Cutoffs at which a model was trained, the first one's included."""
+        return len(self._trained)
 
     @property
     def informer(self) -> Forecaster:
@@ -144,8 +141,6 @@ class Models:
 
     def _train(self, k: int) -> _Trained:
         if k not in self._trained:
-            if self._on_training is not None:
-                self._on_training(k)
             started = _now()
             known = self._stream.known(k)
             split = split_of(known, self._parts, self._config)

@@ -1,10 +1,11 @@
-"""The tasks of a replay: set the stage, play each policy, report; all of it in a folder of its own.
+"""The tasks of a replay: play each policy, report; all of it in a folder of its own.
 
 Nothing here touches a registered model, its aliases, or the pipeline's forecasts.
 """
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -18,54 +19,30 @@ from prefect import task
 from prefect.artifacts import create_markdown_artifact
 from prefect.cache_policies import NO_CACHE
 
-from informer.stream import Scales, Stream
 from tasks.config import RunConfig
 from tasks.files import replaced
 from tasks.home import Home, check_writable
 from tasks.plots import png_data_uri
 from tasks.plots_replay import replay_chart
-from tasks.prepare import Prepared, read_rows
 from tasks.progress import Progress
+from tasks.replay.advice import Recommendation, recommend
 from tasks.replay.engine import Played, play
-from tasks.replay.models import Cost, Models, Served
-from tasks.replay.parts import default_start, moving_split
-from tasks.replay.policies import NEVER, Policy, cadence
+from tasks.replay.models import Cost
+from tasks.replay.policies import NEVER, Policy
 from tasks.replay.report import (
     Outcome,
-    Recommendation,
     by_cutoff,
     by_month,
     markdown,
     outcome_of,
-    recommend,
     retrainings_of,
 )
+from tasks.replay.stage import Stage, play_references
 from tasks.track import child_run, connect, log_figure, opened_run, resumed_run
 
-__all__ = ["Replayed", "Stage", "play_policy", "replay_dir", "replay_run", "report", "set_stage"]
+__all__ = ["Replayed", "play_policy", "replay_dir", "replay_run", "report"]
 
-REFERENCES = ("seasonal_naive", "linear")
 SHOWN = ("mse", "mae", "mase", "coverage", "mae_so_far", "churn")
-
-
-class Stage:
-    """What all policies share: the stream, the first model, the units, the models trained so far.
-
-    Attributes:
-        stream: what is known when.
-        scales: what errors are in units of.
-        models: trained once, whichever policy asks.
-        first: the model that serves at first.
-        first_cost: of its training and judging, which no policy is charged for.
-        why: why the stream begins where it does.
-        verdict: the gate's sentence on the first model.
-    """
-
-    def __init__(self, stream: Stream, models: Models, config: RunConfig, why: str) -> None:
-        self.stream, self.models, self.why = stream, models, why
-        self.first, judged, self.first_cost = models.first()
-        self.verdict = judged.decision.reason
-        self.scales: Scales = stream.scales(models.informer.target_std, config.baselines.season)
 
 
 @dataclass(frozen=True)
@@ -121,37 +98,23 @@ def replay_run(
         yield run_id
 
 
-@task(name="stage", cache_policy=NO_CACHE)
-def set_stage(prepared: Prepared, config: RunConfig, start: pd.Timestamp | None) -> Stage:
-    """Lay out the stream and train the model that is there when it begins.
-
-    Raises:
-        ConfigError: too few rows are known before the start, or none follows.
-    """
-    rows = read_rows(prepared)
-    last, why = rows[config.frame.time_column].max(), "it was asked for"
-    if start is None:
-        start, why = default_start(prepared.split, last, config)
-    stream = Stream.begin(rows, config.frame, start, cadence(config), config.model.pred_len)
-    models = Models(stream, moving_split(prepared.split, last, config), config)
-    with Progress("first-model", 1) as progress:
-        stage = Stage(stream, models, config, why)
-        progress.advance(stage.verdict)
-    return stage
-
-
 @task(name="play", task_run_name="play {policy.name}", cache_policy=NO_CACHE)
 def play_policy(policy: Policy, stage: Stage, config: RunConfig, run_id: str, home: Home) -> Played:
     """Play the stream once by one policy, with a nested MLflow run of its own."""
     total = len(stage.stream.cutoffs)
     with child_run(run_id, policy.name, {"policy": policy.name}, home) as own_id:
-        with Progress(f"replay-{policy.name}".replace(".", "-"), total) as progress:
+        with Progress(f"replay-{_as_key(policy.name)}", total) as progress:
             played = play(
                 policy, stage.first, stage.stream, stage.scales, stage.models, config,
                 lambda done: progress.advance(f"cutoff {done} of {total}", to=done),
             )  # fmt: skip
         _log(played, own_id, home)
     return played
+
+
+def _as_key(name: str) -> str:
+    """The name as a Prefect artifact's key may spell it."""
+    return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")
 
 
 def _log(played: Played, run_id: str, home: Home) -> None:
@@ -173,18 +136,12 @@ def _log(played: Played, run_id: str, home: Home) -> None:
         mlflow.log_metrics(numbers)
 
 
-def _reference(name: str, stage: Stage, config: RunConfig) -> Played:
-    served: Served = stage.models.reference(name)
-    policy = Policy(name)
-    return play(policy, served, stage.stream, stage.scales, stage.models, config)
-
-
 @task(name="report", cache_policy=NO_CACHE)
 def report(
     played: list[Played], stage: Stage, config: RunConfig, run_id: str, folder: Path, home: Home
 ) -> Replayed:
     """Tables, chart and recommendation, into the folder, MLflow and a Prefect artifact."""
-    references = [_reference(name, stage, config) for name in REFERENCES]
+    references = play_references(stage, config)
     every, stream = [*played, *references], stage.stream
     outcomes, others = [outcome_of(o) for o in played], [outcome_of(o) for o in references]
     found = recommend(played, stream, config.promote.level)
@@ -194,13 +151,14 @@ def report(
         f"{len(stream.cutoffs)} forecasts of {stream.n_ahead} steps by each policy, from "
         f"{stream.start} to {stream.end} ({n_days:.1f} days). It begins there since {stage.why}. "
         f"The first model took {stage.first_cost.cpu_seconds / 60:.1f} CPU minutes, which no "
-        f"policy is charged for: {stage.verdict}."
+        f"policy is charged for: {stage.verdict}. {stage.models.n_trained} models were trained in "
+        "all: one serves every policy that asks for it at a cutoff, and each is charged for it."
     )
     days, months, retrained = by_cutoff(every), by_month(every), retrainings_of(every)
     names = [one.policy for one in played]
     names.sort(key=lambda name: name != NEVER)
     chart = replay_chart(days, retrained, names, title)
-    text = markdown(outcomes, others, months, found, about)
+    text = markdown(outcomes, others, months, found.reason, about)
     tables = {
         "policies": pd.DataFrame([vars(o) for o in (*outcomes, *others)]),
         "cutoffs": days, "months": months, "retrainings": retrained,
