@@ -23,8 +23,10 @@ from tasks.sources import load
 from tasks.spread import measure_spread
 from tasks.train import Trained
 
+pytestmark = pytest.mark.timeout(900)  # its first test waits for three retrains
+
 WEAK = ("tiny", "name=rivals", "tune.n_trials=0", "baselines.models=[naive]")
-STRONG = (*WEAK, "train.epochs=6", "train.steps_per_epoch=40")
+STRONG = (*WEAK, "train.epochs=4", "train.steps_per_epoch=40")
 
 
 def run(*argv: str) -> dict:
