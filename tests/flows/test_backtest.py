@@ -92,9 +92,9 @@ def test_the_folder_and_the_run_hold_tables_and_charts(rolled, client, home):
     assert folder == home.store_dir / "backtests" / "judged" / rolled["run_id"]
     names = {path.name for path in folder.iterdir()}
     assert names == {
-        "scores.csv", "by-model.csv", "by-series.csv", "by-step.csv", "rolling_forecast.csv",
-        "rolling_forecast.parquet", "rolling_forecast.png", "rolling_metrics.csv",
-        "rolling_error.png",
+        "scores.csv", "by-model.csv", "by-series.csv", "by-step.csv", "by-cutoff.csv",
+        "rolling_forecast.csv", "rolling_forecast.parquet", "rolling_forecast.png",
+        "rolling_metrics.csv", "rolling_error.png",
     }  # fmt: skip
     found = client.get_run(rolled["run_id"])
     assert found.info.status == "FINISHED"

@@ -18,8 +18,10 @@ from flows.__main__ import main
 from tasks.config import load_config
 from tasks.registry import champion, promote_version, rollback
 
+pytestmark = pytest.mark.timeout(900)  # its first test waits for three retrains
+
 WEAK = ("tiny", "name=rivals", "tune.n_trials=0", "baselines.models=[naive]")
-STRONG = (*WEAK, "train.epochs=6", "train.steps_per_epoch=40")
+STRONG = (*WEAK, "train.epochs=4", "train.steps_per_epoch=40")
 
 
 def run(*argv: str) -> dict:
