@@ -8,6 +8,7 @@ from pathlib import Path
 from prefect import flow
 from prefect.runtime import flow_run
 
+from flows.rows import load_rows, prepare_rows
 from tasks.backtest import (
     Backtested,
     RolledOver,
@@ -19,9 +20,7 @@ from tasks.backtest import (
 from tasks.config import RunConfig
 from tasks.evaluate import check_baselines
 from tasks.home import check_writable, find_home
-from tasks.prepare import prepare
 from tasks.registry import require_champion
-from tasks.sources import load
 from tasks.track import tracked_run, validation_logged
 from tasks.validate import validate
 
@@ -57,8 +56,8 @@ def backtest(
     home = find_home()
     check_baselines(config)
     require_champion(config, home)
-    raw = load(config.data.source, config.frame, home)
-    came = None if roll_over is None else load(roll_over.source, config.frame, home)
+    raw = load_rows(config, home)
+    came = None if roll_over is None else load_rows(config, home, roll_over.source)
     contract, rolled = home.conf_dir / config.data.contract, None
     with tracked_run(config, home, flow_run.name) as run_id:
         folder = backtest_dir(config, run_id, output, home)
@@ -68,7 +67,7 @@ def backtest(
             validate(raw.path, contract, config.frame, docs_dir)
             if came is not None:
                 validate(came.path, contract, config.frame, docs_dir / "rolling", is_part=True)
-        prepared = prepare(raw, config, home)
+        prepared = prepare_rows(raw, config, home)
         scored = score_champion(prepared, config, run_id, folder, home)
         if roll_over is not None and came is not None:
             rolled = roll_champion(prepared, came, roll_over, config, run_id, folder, home)

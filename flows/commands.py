@@ -13,7 +13,8 @@ from flows.deployments_command import submit
 from flows.forecast import forecast as forecast_flow
 from flows.retrain import Retrained
 from flows.retrain import retrain as retrain_flow
-from flows.terminal import as_time, error_table, quiet
+from flows.terminal import error_table, quiet
+from flows.times import time_of
 from informer.errors import ConfigError
 from tasks.config import RunConfig, load_config
 from tasks.doctor import FAIL, examine
@@ -38,7 +39,7 @@ def retrain(args: argparse.Namespace) -> int:
 
 def forecast(args: argparse.Namespace) -> int:
     """`informer forecast CONF [--as-of TIME] [--output DIR]`."""
-    as_of = None if args.as_of is None else as_time(args.as_of, "--as-of")
+    as_of = None if args.as_of is None else time_of(args.as_of)
     config = _config(args)
     if args.output is not None:
         config = config.with_values({"forecast.output": args.output})

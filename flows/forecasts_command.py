@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from flows.answer import finish
-from flows.terminal import as_time
+from flows.times import time_of
 from tasks.home import find_home
 from tasks.known import Known, forecasts_as_of, write_known
 
@@ -22,7 +22,7 @@ SHOWN_ROWS = 24
 
 def forecasts(args: argparse.Namespace) -> int:
     """`informer forecasts as-of TIME [CONF] [--output FILE]`."""
-    time = as_time(args.time, "TIME")
+    time = time_of(args.time, "TIME")
     output = None if args.output is None else Path(args.output)
     known = forecasts_as_of(time, args.conf, find_home())
     path = None if output is None else write_known(known, output)

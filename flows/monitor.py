@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
 from prefect import flow
 from prefect.runtime import flow_run
 
+from flows.rows import load_rows, prepare_rows
+from flows.times import utc_naive
 from tasks.config import RunConfig
 from tasks.drift import drift
 from tasks.forecast import output_dir
 from tasks.home import check_writable, find_home
 from tasks.monitor import Findings, announce, compare, monitor_dir, watched
 from tasks.monitor_report import record, report
-from tasks.prepare import prepare
 from tasks.registry import require_champion
-from tasks.sources import load
 from tasks.track import opened_run
 from tasks.validate import validate
 from tasks.verdict import judge
@@ -50,17 +50,18 @@ def _name() -> str:
 
 @flow(name="monitor", flow_run_name=_name)
 def monitor(
-    config: RunConfig, as_of: pd.Timestamp | None = None, output: Path | None = None
+    config: RunConfig, as_of: datetime | None = None, output: Path | None = None
 ) -> Monitored:
     """Load, validate, prepare, read vintages, compare, look for drift, judge, report, tell."""
     home = find_home()
     require_champion(config, home)
     folder = monitor_dir(config, output, home)
     check_writable(folder)
-    raw = load(config.data.source, config.frame, home)
+    raw = load_rows(config, home)
     contract = home.conf_dir / config.data.contract
     validate(raw.path, contract, config.frame, home.run_dir(f"docs-{raw.sha256[:16]}"))
-    subject = watched(prepare(raw, config, home), config, home, as_of)
+    until = None if as_of is None else utc_naive(as_of)
+    subject = watched(prepare_rows(raw, config, home), config, home, until)
     vintages = read_vintages(output_dir(config, home))
     settings = {"monitor": config.monitor.model_dump(mode="json")}
     run_name = f"monitor {config.name} {subject.last:%Y-%m-%d}"

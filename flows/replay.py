@@ -8,14 +8,13 @@ import pandas as pd
 from prefect import flow
 from prefect.runtime import flow_run
 
+from flows.rows import load_rows, prepare_rows
 from tasks.config import RunConfig
 from tasks.evaluate import check_baselines
 from tasks.home import find_home
-from tasks.prepare import prepare
 from tasks.replay.policies import DEFAULT, read_policies
 from tasks.replay.run import Replayed, play_policy, replay_dir, replay_run, report
 from tasks.replay.stage import set_stage
-from tasks.sources import load
 from tasks.validate import validate
 
 __all__ = ["replay"]
@@ -37,11 +36,11 @@ def replay(
     check_baselines(config)
     chosen = read_policies(policies, config)
     folder = replay_dir(config, output, home)
-    raw = load(config.data.source, config.frame, home)
+    raw = load_rows(config, home)
     with replay_run(config, chosen, home, flow_run.name) as run_id:
         docs_dir = home.run_dir(run_id) / "validation"
         validate(raw.path, home.conf_dir / config.data.contract, config.frame, docs_dir)
-        prepared = prepare(raw, config, home)
+        prepared = prepare_rows(raw, config, home)
         stage = set_stage(prepared, config, start)
         played = [play_policy(policy, stage, config, run_id, home) for policy in chosen]
         return report(played, stage, config, run_id, folder, home)

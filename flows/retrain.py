@@ -8,16 +8,15 @@ from functools import partial
 from prefect import flow
 from prefect.runtime import flow_run
 
+from flows.rows import load_rows, prepare_rows
 from flows.train import errors_by_seed, train_anywhere
 from tasks.approval import approved, check_approval
 from tasks.config import RunConfig
 from tasks.evaluate import Evaluation, check_baselines, evaluate
 from tasks.forecast import Forecast, forecast, output_dir, require_fresh
 from tasks.home import check_writable, find_home
-from tasks.prepare import prepare
 from tasks.promote import Promotion, judge, promote
 from tasks.registry import register
-from tasks.sources import load
 from tasks.stages import run_stage, stage_key
 from tasks.track import connect, tracked_run, validation_logged
 from tasks.validate import validate
@@ -49,14 +48,14 @@ def retrain(config: RunConfig) -> Retrained:
     check_approval(config)
     connect(home)
     check_writable(output_dir(config, home))
-    raw = run_stage(load, lambda done: [done.path], config.data.source, config.frame, home)
+    raw = load_rows(config, home)
     identity = stage_key("retrain", home, raw.sha256, config.model_dump(mode="json"))
     with tracked_run(config, home, flow_run.name, identity) as run_id:
         work_dir = home.run_dir(run_id)
         docs_dir, contract = work_dir / "validation", home.conf_dir / config.data.contract
         with validation_logged(run_id, docs_dir, home):
             validate(raw.path, contract, config.frame, docs_dir)
-        prepared = run_stage(prepare, lambda done: [done.snapshot.path], raw, config, home)
+        prepared = prepare_rows(raw, config, home)
         require_fresh(prepared.snapshot.path, config)
         trained = train_anywhere(prepared, config, run_id, home)
         evaluation = run_stage(

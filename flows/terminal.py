@@ -1,4 +1,4 @@
-"""What a person writes and sees in the terminal, and what is kept away from it."""
+"""What a person sees of a run in the terminal, and what is kept away from it."""
 
 from __future__ import annotations
 
@@ -7,12 +7,9 @@ import logging
 from collections.abc import Mapping
 from math import isnan, nan
 
-import pandas as pd
 from rich.table import Table
 
-from informer.errors import ConfigError
-
-__all__ = ["add_errors", "as_time", "error_table", "quiet"]
+__all__ = ["add_errors", "error_table", "quiet"]
 
 
 class _WithoutTraceback(logging.Filter):
@@ -31,25 +28,6 @@ def quiet(args: argparse.Namespace) -> None:
         for handler in logger.handlers:
             handler.addFilter(_WithoutTraceback())
     logging.getLogger("mlflow").setLevel(logging.WARNING)
-
-
-def as_time(text: str, name: str) -> pd.Timestamp:
-    """A time that a person wrote, UTC-naive.
-
-    Args:
-        text: as written; with a zone it is taken to UTC, without one it is UTC.
-        name: of the argument, for the message.
-
-    Raises:
-        ConfigError: it is no time.
-    """
-    try:
-        time = pd.Timestamp(text)
-        if pd.isna(time):
-            raise ValueError("not a time")
-    except ValueError as error:
-        raise ConfigError(f"{name} {text!r} is no time; write 2013-12-01T06:00.") from error
-    return time if time.tz is None else time.tz_convert("UTC").tz_localize(None)
 
 
 def error_table(title: str, models: Mapping[str, Mapping[str, float]]) -> Table:

@@ -1,12 +1,14 @@
-"""Times as the command line takes them."""
+"""Times as people write them, on the command line and in the Prefect UI's forms."""
 
 from __future__ import annotations
+
+from datetime import datetime
 
 import pandas as pd
 
 from informer.errors import ConfigError
 
-__all__ = ["time_of"]
+__all__ = ["time_of", "utc_naive"]
 
 
 def time_of(text: str, option: str = "--as-of") -> pd.Timestamp:
@@ -21,4 +23,10 @@ def time_of(text: str, option: str = "--as-of") -> pd.Timestamp:
             raise ValueError("not a time")
     except ValueError as error:
         raise ConfigError(f"{option} {text!r} is no time; write 2013-12-01T06:00.") from error
-    return time if time.tz is None else time.tz_convert("UTC").tz_localize(None)
+    return utc_naive(time)
+
+
+def utc_naive(time: datetime) -> pd.Timestamp:
+    """A time as the rows have it: in UTC, without a zone."""
+    stamp = pd.Timestamp(time)
+    return stamp if stamp.tz is None else stamp.tz_convert("UTC").tz_localize(None)

@@ -7,10 +7,11 @@ from dataclasses import asdict, replace
 from prefect import flow
 from prefect.runtime import flow_run
 
+from flows.rows import prepare_rows
 from tasks.config import RunConfig
 from tasks.home import Home, find_home
 from tasks.pool import is_sent_away, run_in_pool, training_slot
-from tasks.prepare import Prepared, prepare
+from tasks.prepare import Prepared
 from tasks.sources import Snapshot
 from tasks.spread import further_seeds, score_seed, with_seed
 from tasks.stages import run_stage
@@ -31,8 +32,7 @@ def train(config: RunConfig, raw: Snapshot, run_id: str) -> Trained:
     """Prepare what `retrain` has read, then search and train; `run_id` is its MLflow run."""
     home = find_home()
     config = config.with_space(home.conf_dir)
-    prepared = run_stage(prepare, lambda done: [done.snapshot.path], raw, config, home)
-    return _tune_and_train(prepared, config, run_id, home)
+    return _tune_and_train(prepare_rows(raw, config, home), config, run_id, home)
 
 
 def train_anywhere(prepared: Prepared, config: RunConfig, run_id: str, home: Home) -> Trained:

@@ -15,7 +15,7 @@ from informer.config import FrameConfig
 from informer.data.frame import long_targets
 from informer.realized import joined, realized, scored, train_scales
 from tasks.config import RunConfig
-from tasks.errors import SourceError
+from tasks.cutoffs import known_rows
 from tasks.events import DEGRADED, DRIFTED, tell
 from tasks.home import Home
 from tasks.prepare import Prepared, read_rows
@@ -109,7 +109,7 @@ def watched(
     """
     served = require_champion(config, home)
     fitted = served.forecaster.config
-    rows = _known_by(as_of, read_rows(prepared), config.frame)
+    rows = known_rows(read_rows(prepared), config.frame, as_of)
     val = fitted.val
     train_end = pd.Timestamp(val) if isinstance(val, str) else prepared.split.val_start
     return Watched(
@@ -119,18 +119,6 @@ def watched(
         promised=_promised(config.name, served.version, home),
         scales=train_scales(served.forecaster, rows, train_end),
     )
-
-
-def _known_by(as_of: pd.Timestamp | None, rows: pd.DataFrame, frame: FrameConfig) -> pd.DataFrame:
-    if as_of is None:
-        return rows
-    kept = rows[rows[frame.time_column] <= as_of]
-    if kept.empty:
-        raise SourceError(
-            f"no row is as old as {as_of}: the data begins at {rows[frame.time_column].min()}. "
-            "Give --as-of a later time."
-        )
-    return kept
 
 
 def _promised(name: str, version: str, home: Home) -> Promised:

@@ -1,0 +1,22 @@
+"""The first verbs of every flow: the rows of a pipeline, read and made regular, or taken over."""
+
+from __future__ import annotations
+
+from tasks.config import RunConfig
+from tasks.home import Home
+from tasks.prepare import Prepared, prepare
+from tasks.sources import Snapshot, load
+from tasks.stages import run_stage
+
+__all__ = ["load_rows", "prepare_rows"]
+
+
+def load_rows(config: RunConfig, home: Home, source: str | None = None) -> Snapshot:
+    """A snapshot of the pipeline's source, or of another one of the same columns."""
+    where = config.data.source if source is None else source
+    return run_stage(load, lambda done: [done.path], where, config.frame, home)
+
+
+def prepare_rows(raw: Snapshot, config: RunConfig, home: Home) -> Prepared:
+    """Regular rows and their split."""
+    return run_stage(prepare, lambda done: [done.snapshot.path], raw, config, home)
