@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from tasks.assets import data_asset, materialized
 from tasks.config import RunConfig
 from tasks.home import Home
 from tasks.prepare import Prepared, prepare
@@ -13,8 +14,12 @@ __all__ = ["load_rows", "prepare_rows"]
 
 def load_rows(config: RunConfig, home: Home, source: str | None = None) -> Snapshot:
     """A snapshot of the pipeline's source, or of another one of the same columns."""
-    where = config.data.source if source is None else source
-    return run_stage(load, lambda done: [done.path], where, config.frame, home)
+    if source is not None:
+        return run_stage(load, lambda done: [done.path], source, config.frame, home)
+    raw = run_stage(load, lambda done: [done.path], config.data.source, config.frame, home)
+    about = {"source": raw.source, "rows": raw.n_rows, "sha256": raw.sha256}
+    materialized(data_asset(config.name), [], about)
+    return raw
 
 
 def prepare_rows(raw: Snapshot, config: RunConfig, home: Home) -> Prepared:

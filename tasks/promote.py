@@ -16,6 +16,7 @@ from prefect.runtime import flow_run
 from informer.comparison import Comparison, block_bootstrap, diebold_mariano
 from informer.errors import EvidenceError
 from informer.origins import paired_losses
+from tasks.assets import data_asset, materialized, model_asset
 from tasks.config import RunConfig
 from tasks.evaluate import CHALLENGER_NAME, CHAMPION_NAME, Evaluation
 from tasks.gate import Decision, Evidence, decide
@@ -143,6 +144,9 @@ def promote(
     with resumed_run(run_id, home):
         mlflow.set_tags({"verdict": decision.verdict, "reason": decision.reason})
         mlflow.log_dict(asdict(decision), "gate.json")
+    about = {"version": serving, "verdict": decision.verdict, "reason": decision.reason}
+    about |= {"mlflow_run": run_id, "data_sha256": prepared.raw.sha256}
+    materialized(model_asset(name), [data_asset(name)], about)
     return Promotion(decision, serving)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import time
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -249,3 +250,33 @@ def test_a_classical_baseline_serves_where_it_is_the_best(first, home, capsys, c
     assert (table["y_hat_q10"] < table["y_hat_q90"]).all()
     folder = mlflow.artifacts.download_artifacts("models:/classical@champion/requirements.txt")
     assert "statsforecast==" in Path(folder).read_text()
+
+
+def test_data_model_and_forecast_are_assets_with_their_lineage(first):
+    key = "informer://tiny/{}".format
+    wanted = {key("data"): set(), key("model"): {key("data")}}
+    wanted[key("forecast")] = {key("model"), key("data")}
+    end = time.monotonic() + 30
+    while (made := materializations("informer://tiny/")) != wanted:
+        assert time.monotonic() < end, made
+        time.sleep(0.5)
+
+
+def materializations(prefix: str) -> dict[str, set[str]]:
+    """Asset to the assets that it was made from, as the server's events have it."""
+    from prefect.client.orchestration import get_client
+    from prefect.events.filters import EventFilter, EventNameFilter
+
+    wanted = EventFilter(event=EventNameFilter(prefix=["prefect.asset.materialization.succeeded"]))
+    with get_client(sync_client=True) as prefect:
+        body = {"filter": wanted.model_dump(mode="json"), "limit": 50}
+        found = prefect.request("POST", "/events/filter", json=body).json()["events"]
+    return {
+        event["resource"]["prefect.resource.id"]: {
+            related["prefect.resource.id"]
+            for related in event["related"]
+            if related["prefect.resource.role"] == "asset"
+        }
+        for event in found
+        if event["resource"]["prefect.resource.id"].startswith(prefix)
+    }
