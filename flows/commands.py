@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-import pandas as pd
 from rich.console import Console
 from rich.table import Column, Table
 
@@ -14,10 +13,11 @@ from flows.deployments_command import submit
 from flows.forecast import forecast as forecast_flow
 from flows.retrain import Retrained
 from flows.retrain import retrain as retrain_flow
-from flows.terminal import error_table, quiet
+from flows.terminal import as_time, error_table, quiet
 from informer.errors import ConfigError
 from tasks.config import RunConfig, load_config
 from tasks.doctor import FAIL, examine
+from tasks.forecast import Forecast
 from tasks.home import find_home
 from tasks.sources import DATASETS, fetch, find_dataset, locate
 
@@ -38,7 +38,7 @@ def retrain(args: argparse.Namespace) -> int:
 
 def forecast(args: argparse.Namespace) -> int:
     """`informer forecast CONF [--as-of TIME] [--output DIR]`."""
-    as_of = None if args.as_of is None else _time(args.as_of)
+    as_of = None if args.as_of is None else as_time(args.as_of, "--as-of")
     config = _config(args)
     if args.output is not None:
         config = config.with_values({"forecast.output": args.output})
@@ -49,9 +49,8 @@ def forecast(args: argparse.Namespace) -> int:
         f"{made.model_version}: {made.path}",
         soft_wrap=True,
     )
-    record = {"model_version": made.model_version, "n_series": made.n_series}
-    record |= {"n_rows": made.n_rows, "cutoff": made.cutoff, "path": str(made.path)}
-    finish(args, record)
+    _show_others(made)
+    finish(args, _forecast_record(made))
     return 0
 
 
@@ -95,12 +94,25 @@ def _config(args: argparse.Namespace) -> RunConfig:
     return load_config(args.conf, args.overrides, conf_dir=find_home().conf_dir)
 
 
-def _time(text: str) -> pd.Timestamp:
-    try:
-        time = pd.Timestamp(text)
-    except ValueError as error:
-        raise ConfigError(f"--as-of {text!r} is no time; write 2013-12-01T06:00.") from error
-    return time if time.tz is None else time.tz_convert("UTC").tz_localize(None)
+def _show_others(made: Forecast) -> None:
+    console = Console(highlight=False, soft_wrap=True)
+    if made.caught_up:
+        console.print(f"caught up on {len(made.caught_up)}: {', '.join(made.caught_up)}")
+    for name, reason in made.left_out.items():
+        console.print(f"{name} is not forecast: it {reason}")
+
+
+def _forecast_record(made: Forecast) -> dict[str, Any]:
+    return {
+        "model_version": made.model_version,
+        "n_series": made.n_series,
+        "n_rows": made.n_rows,
+        "cutoff": made.cutoff,
+        "path": str(made.path),
+        "vintages": made.n_written,
+        "caught_up": list(made.caught_up),
+        "left_out": made.left_out,
+    }
 
 
 def _show_retrained(config: RunConfig, done: Retrained) -> None:

@@ -1,14 +1,18 @@
-"""What a person sees of a run in the terminal, and what is kept away from it."""
+"""What a person writes and sees in the terminal, and what is kept away from it."""
 
 from __future__ import annotations
 
 import argparse
 import logging
 from collections.abc import Mapping
+from math import isnan, nan
 
+import pandas as pd
 from rich.table import Table
 
-__all__ = ["add_errors", "error_table", "quiet"]
+from informer.errors import ConfigError
+
+__all__ = ["add_errors", "as_time", "error_table", "quiet"]
 
 
 class _WithoutTraceback(logging.Filter):
@@ -29,9 +33,28 @@ def quiet(args: argparse.Namespace) -> None:
     logging.getLogger("mlflow").setLevel(logging.WARNING)
 
 
+def as_time(text: str, name: str) -> pd.Timestamp:
+    """A time that a person wrote, UTC-naive.
+
+    Args:
+        text: as written; with a zone it is taken to UTC, without one it is UTC.
+        name: of the argument, for the message.
+
+    Raises:
+        ConfigError: it is no time.
+    """
+    try:
+        time = pd.Timestamp(text)
+        if pd.isna(time):
+            raise ValueError("not a time")
+    except ValueError as error:
+        raise ConfigError(f"{name} {text!r} is no time; write 2013-12-01T06:00.") from error
+    return time if time.tz is None else time.tz_convert("UTC").tz_localize(None)
+
+
 def error_table(title: str, models: Mapping[str, Mapping[str, float]]) -> Table:
     """Models and their errors, the best first."""
-    table = Table("model", "MSE", "MAE", "MASE", "coverage of 80 %", title=title)
+    table = Table("model", "MSE", "MAE", "MASE", "coverage of 80 %", "churn", title=title)
     for name, errors in sorted(models.items(), key=lambda item: item[1]["mse"]):
         add_errors(table, name, errors)
     return table
@@ -40,4 +63,6 @@ def error_table(title: str, models: Mapping[str, Mapping[str, float]]) -> Table:
 def add_errors(table: Table, name: str, errors: Mapping[str, float]) -> None:
     """One more row of an `error_table`."""
     numbers = (f"{errors[k]:.4f}" for k in ("mse", "mae", "mase"))
-    table.add_row(name, *numbers, f"{100 * errors['coverage']:.1f} %")
+    churn = errors.get("churn", nan)
+    shown = "-" if isnan(churn) else f"{churn:.4f}"
+    table.add_row(name, *numbers, f"{100 * errors['coverage']:.1f} %", shown)

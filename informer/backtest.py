@@ -13,10 +13,11 @@ import numpy.typing as npt
 import pandas as pd
 import torch
 
-from informer.data.frame import regular_panel
+from informer.data.frame import regular_panel, series_names
 from informer.data.panel import Panel
 from informer.errors import FrameError
 from informer.forecaster import Forecaster
+from informer.origins import OriginLog
 from informer.scoring import mase_scales, measured, score_windows
 
 __all__ = ["Backtest", "backtest"]
@@ -32,6 +33,10 @@ class Backtest:
         scores: model, unique_id, step, n, mse, mae (both in units of the train rows' standard
             deviation), mae_units, mase, coverage and width (of the interval from q10 to q90),
             quantile_loss, size, wql; see `informer.metrics.score_table`.
+        losses: model, series (its number), step and cutoff of the window, n, mse, mae: the loss of
+            each window over its steps and targets; see `informer.origins`.
+        churn: model, unique_id, n, churn: how far forecasts of the same time move, in the mean,
+            from one origin to the next, `stride` steps later; in the same units as mae.
         examples: unique_id, ds, cutoff, y, and the first model's y_hat and quantiles, for the
             latest origins of each series whose horizons do not overlap.
         n_windows: how many windows each model forecast, but for those that `strides` names.
@@ -39,6 +44,8 @@ class Backtest:
     """
 
     scores: pd.DataFrame
+    losses: pd.DataFrame
+    churn: pd.DataFrame
     examples: pd.DataFrame
     n_windows: int
     first: pd.Timestamp
@@ -76,15 +83,22 @@ def backtest(
     look_back = max(model.look_back for model in models.values())
     origins = _origins(panel, between, look_back, config.model.pred_len, stride)
     scales = mase_scales(panel, between[0], config.season, len(config.frame.targets))
-    scores, strides = [], strides or {}
+    strides = strides or {}
     own = {name: origins[:: strides.get(name, 1)] for name in models}
+    names = series_names(panel.ids, config.frame)
+    parts: dict[str, list[pd.DataFrame]] = {"scores": [], "losses": [], "churn": []}
     for name, model in models.items():
-        table, _ = score_windows(model, panel, own[name], (first.target_std, scales))
-        table.insert(0, "model", name)
-        scores.append(table)
+        log = OriginLog(panel, first.target_std, stride, names)
+        scores, _ = score_windows(model, panel, own[name], (first.target_std, scales), log)
+        for kind, table in (("scores", scores), ("losses", log.losses()), ("churn", log.churn())):
+            table.insert(0, "model", name)
+            parts[kind].append(table)
+    scores, losses, churn = (pd.concat(tables, ignore_index=True) for tables in parts.values())
     cutoffs = panel.times[origins.numpy() - 1]
     return Backtest(
-        scores=pd.concat(scores, ignore_index=True),
+        scores=scores,
+        losses=losses,
+        churn=churn,
         examples=_examples(first, panel, own[next(iter(models))], n_examples),
         n_windows=len(origins),
         first=cutoffs.min(),

@@ -4,12 +4,16 @@
     |-- ConfigError       a setting is impossible                         (also a ValueError)
     |-- FrameError        a data frame lacks what a forecast needs        (also a ValueError)
     |-- CheckpointError   a saved model is missing, damaged or refused
+    |-- EvidenceError     there is too little to tell one model from another
     `-- TrainingError     a training cannot go on, or has nothing to learn from
 
 Each message says what was expected, what came, and what to do.
 """
 
-__all__ = ["CheckpointError", "ConfigError", "FrameError", "InformerError", "TrainingError"]
+__all__ = [
+    "CheckpointError", "ConfigError", "EvidenceError", "FrameError", "InformerError",
+    "TrainingError",
+]  # fmt: skip
 
 
 class InformerError(Exception):
@@ -26,6 +30,10 @@ class FrameError(InformerError, ValueError):
 
 class CheckpointError(InformerError):
     """A saved model that cannot be loaded: names the file and the reason."""
+
+
+class EvidenceError(InformerError):
+    """Too few forecasts to judge by: names how many there are and how many are needed."""
 
 
 class TrainingError(InformerError):

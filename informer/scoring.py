@@ -14,6 +14,7 @@ from informer.data.frame import series_names
 from informer.data.panel import Panel
 from informer.forecaster import Forecaster
 from informer.metrics import score_table, seasonal_scale, summarize
+from informer.origins import OriginLog
 
 __all__ = ["mase_scales", "measured", "score_by_series", "score_windows"]
 
@@ -44,6 +45,7 @@ def score_windows(
     panel: Panel,
     origins: torch.Tensor,
     scales: tuple[Array, Array],
+    log: OriginLog | None = None,
 ) -> tuple[pd.DataFrame, Array]:
     """Forecast windows and score them by series, so many at a time that the memory is bounded.
 
@@ -52,6 +54,7 @@ def score_windows(
         panel: regular series in the data's units.
         origins: (N,) rows of `panel` that are the first forecast step.
         scales: the standard deviation that errors are in units of, (C_t,), and `mase_scales`.
+        log: takes in every part of the windows; None: nothing is kept by origin.
 
     Returns:
         The table of `score_by_series`, and the forecasts, (N, P, C_t) in the data's units.
@@ -65,10 +68,12 @@ def score_windows(
     for part in torch.split(origins, size):
         first = part.numpy()
         forecast, quantiles = forecaster.forecast_windows(panel, part)
+        came = truth[first[:, None] + np.arange(n_steps)]
         table = score_by_series(
-            truth[first[:, None] + np.arange(n_steps)], forecast, quantiles, config.quantiles,
-            scales, panel.series_of(first), names,
-        )  # fmt: skip
+            came, forecast, quantiles, config.quantiles, scales, panel.series_of(first), names
+        )
+        if log is not None:
+            log.add(first, came, forecast)
         tables.append(table)
         forecasts.append(forecast)
     scores = summarize(pd.concat(tables, ignore_index=True), ["unique_id", "step"])

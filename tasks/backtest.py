@@ -18,7 +18,7 @@ from tasks.config import RunConfig
 from tasks.errors import RegistryError
 from tasks.evaluate import (
     CHAMPION_NAME,
-    METRICS,
+    ERRORS,
     difference,
     fit_baselines,
     metrics_of,
@@ -175,7 +175,7 @@ def roll_champion(
     title = f"{config.name}: rolling forecast"
     path = write_rolled(rolled, folder, title)
     pooled = summarize(rolled.scores.assign(model=CHAMPION_NAME), ["model"]).iloc[0]
-    metrics = {name: float(pooled[name]) for name in METRICS}
+    metrics = {name: float(pooled[name]) for name in ERRORS}
     with resumed_run(run_id, home):
         mlflow.log_metrics({f"rolling_{k}": v for k, v in metrics.items() if v == v})
         mlflow.set_tags({"rolled_over": came.source, "rolling_is_test": rolled.is_test})

@@ -98,6 +98,23 @@ class RunConfig(Section):
         """The library's configuration for a split of the data at hand."""
         return self.forecaster(split.val_start.isoformat())
 
+    def parts(self, *names: str) -> dict[str, Any]:
+        """Sections as plain values, such as a key of what depends on them is made of."""
+        return self.model_dump(mode="json", include=set(names))
+
+    def with_space(self, conf_dir: Path) -> RunConfig:
+        """A copy whose search space has been read, where it names a file under `conf_dir`.
+
+        Raises:
+            ConfigError: the file is missing, or no search space.
+        """
+        space = self.tune.space
+        if not isinstance(space, str):
+            return self
+        raw = self.model_dump(mode="json")
+        _set_dotted(raw, "tune.space", _read_yaml(conf_dir / space))
+        return _build(raw, f"{self.name} with {space}")
+
     def with_values(self, values: Mapping[str, Any]) -> RunConfig:
         """A copy with dotted fields replaced, such as `{"model.d_model": 64}`, and checked anew."""
         raw = self.model_dump(mode="json")
@@ -138,12 +155,7 @@ def load_config(conf: str, overrides: Sequence[str] = (), *, conf_dir: Path) -> 
             "frame.features and frame.freq, or from train.loss. Remove it."
         )
     raw.setdefault("name", path.stem.lower())
-    config = _build(raw, path.name)
-    space = config.tune.space
-    if isinstance(space, str):
-        _set_dotted(raw, "tune.space", _read_yaml(conf_dir / space))
-        config = _build(raw, f"{path.name} with {space}")
-    return config
+    return _build(raw, path.name).with_space(conf_dir)
 
 
 def _find_conf(conf: str, conf_dir: Path) -> Path:

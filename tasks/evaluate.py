@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import mlflow
 import pandas as pd
@@ -19,20 +20,33 @@ from informer.config import ForecasterConfig
 from informer.forecaster import Forecaster
 from informer.metrics import summarize
 from tasks.config import RunConfig
+from tasks.files import replaced
 from tasks.home import Home
 from tasks.plots import error_by_step, forecast_against_actual, png_data_uri
 from tasks.prepare import Prepared, history, read_rows
-from tasks.registry import champion
-from tasks.track import log_figure, log_frame, resumed_run
+from tasks.registry import CHAMPION, alias_version, champion
+from tasks.stages import stage_key
+from tasks.track import connect, log_figure, log_frame, resumed_run
 from tasks.train import Trained
 
 __all__ = [
-    "CHALLENGER_NAME", "CHAMPION_NAME", "METRICS", "Evaluation", "check_baselines", "difference",
-    "evaluate", "fit_baselines", "metrics_of", "report", "rounded", "score",
+    "CHALLENGER_NAME", "CHAMPION_NAME", "ERRORS", "METRICS", "Evaluation", "Windows",
+    "check_baselines", "difference", "evaluate", "fit_baselines", "metrics_of", "report", "rounded",
+    "score",
 ]  # fmt: skip
 
 CHALLENGER_NAME, CHAMPION_NAME = "informer", "champion"
-METRICS = ("mse", "mae", "mase", "coverage", "width", "wql")
+ERRORS = ("mse", "mae", "mae_units", "mase", "coverage", "width", "wql")
+METRICS = (*ERRORS, "churn")
+
+
+@dataclass(frozen=True)
+class Windows:
+    """The rolling origins that were judged: the first cutoff, the last, and how many windows."""
+
+    first: str
+    last: str
+    n: int
 
 
 @dataclass(frozen=True)
@@ -40,19 +54,34 @@ class Evaluation:
     """Errors on the test rows, all on the same windows and in the same units.
 
     Attributes:
-        metrics: model to `METRICS`, errors and width in units of the train rows' deviation; the
-            models are `informer`, each baseline and, where it can be compared, `champion`.
+        metrics: model to `METRICS`, errors, width and churn in units of the train rows' deviation
+            (`mae_units` in the data's own); the models are `informer`, each baseline and, where it
+            can be compared, `champion`. A churn that cannot be measured is NaN.
+        by_target: model to `unique_id` to mse and mae.
+        losses: Parquet file of the loss of every window; see `informer.backtest.Backtest.losses`.
         baseline_dirs: each baseline, saved as it was scored.
         champion_version: the version compared with, None where there is none.
         incomparable: why the champion could not be compared; empty where it could.
-        n_windows: windows that each model forecast; a classical one, some of them.
+        windows: what each model forecast; a classical one, some of them.
     """
 
     metrics: dict[str, dict[str, float]]
+    by_target: dict[str, dict[str, dict[str, float]]]
+    losses: Path
     baseline_dirs: dict[str, Path]
     champion_version: str | None
     incomparable: str
-    n_windows: int
+    windows: Windows
+
+    @property
+    def n_windows(self) -> int:
+        """Windows that each model forecast."""
+        return self.windows.n
+
+    @property
+    def files(self) -> list[Path]:
+        """What the record points to."""
+        return [self.losses, *self.baseline_dirs.values()]
 
     @property
     def baselines(self) -> dict[str, dict[str, float]]:
@@ -60,7 +89,13 @@ class Evaluation:
         return {name: self.metrics[name] for name in self.baseline_dirs}
 
 
-@task(name="evaluate")
+def _key(_context: object, given: dict[str, Any]) -> str:
+    home, trained = given["home"], given["trained"]
+    served = alias_version(connect(home), trained.config.name, CHAMPION)
+    return stage_key("evaluate", home, given["run_id"], trained.model_dir, served)
+
+
+@task(name="evaluate", cache_key_fn=_key, persist_result=True)
 def evaluate(
     prepared: Prepared, trained: Trained, run_id: str, work_dir: Path, home: Home
 ) -> Evaluation:
@@ -77,11 +112,29 @@ def evaluate(
     report(found, run_id, work_dir, home)
     return Evaluation(
         metrics=metrics_of(found),
+        by_target=_by_target(found),
+        losses=_keep_losses(found, work_dir),
         baseline_dirs={n: model.save(work_dir / "baselines" / n) for n, model in baselines.items()},
         champion_version=None if served is None else served.version,
         incomparable=incomparable,
-        n_windows=found.n_windows,
+        windows=Windows(found.first.isoformat(), found.last.isoformat(), found.n_windows),
     )
+
+
+def _by_target(found: Backtest) -> dict[str, dict[str, dict[str, float]]]:
+    table = summarize(found.scores, ["model", "unique_id"])
+    targets: dict[str, dict[str, dict[str, float]]] = {}
+    for row in table.to_dict("records"):
+        errors = {"mse": float(row["mse"]), "mae": float(row["mae"])}
+        targets.setdefault(str(row["model"]), {})[str(row["unique_id"])] = errors
+    return targets
+
+
+def _keep_losses(found: Backtest, folder: Path) -> Path:
+    path = folder / "losses.parquet"
+    with replaced(path) as draft:
+        found.losses.to_parquet(draft, index=False)
+    return path
 
 
 def check_baselines(config: RunConfig) -> None:
@@ -127,10 +180,18 @@ def difference(served: ForecasterConfig, new: ForecasterConfig) -> str:
 
 def metrics_of(found: Backtest) -> dict[str, dict[str, float]]:
     """Model to `METRICS` over all windows, steps and targets."""
-    table = summarize(found.scores, ["model"]).set_index("model")
+    table = _with_churn(found, ["model"]).set_index("model")
     return {
         str(model): {name: float(row[name]) for name in METRICS} for model, row in table.iterrows()
     }
+
+
+def _with_churn(found: Backtest, by: list[str]) -> pd.DataFrame:
+    """The errors by model, or by model and series, the churn beside them."""
+    moved = found.churn.assign(total=found.churn["churn"] * found.churn["n"])
+    sums = moved.groupby(by, sort=False)[["total", "n"]].sum()
+    churn = (sums["total"] / sums["n"].where(sums["n"] > 0)).rename("churn").reset_index()
+    return summarize(found.scores, by).merge(churn, on=by, how="left")
 
 
 def report(found: Backtest, run_id: str, folder: Path, home: Home) -> None:
@@ -138,9 +199,10 @@ def report(found: Backtest, run_id: str, folder: Path, home: Home) -> None:
     judged = str(found.scores["model"].iloc[0])
     tables = {
         "scores": found.scores,
-        "by-model": summarize(found.scores, ["model"]),
-        "by-series": summarize(found.scores, ["model", "unique_id"]),
+        "by-model": _with_churn(found, ["model"]),
+        "by-series": _with_churn(found, ["model", "unique_id"]),
         "by-step": summarize(found.scores, ["model", "step"]),
+        "by-cutoff": _by_cutoff(found),
     }
     figures = {
         "forecast-against-actual": forecast_against_actual(
@@ -166,6 +228,13 @@ def report(found: Backtest, run_id: str, folder: Path, home: Home) -> None:
         *(f"![{name}]({png_data_uri(figure)})" for name, figure in figures.items()),
     ]
     create_markdown_artifact("\n".join(lines), key="evaluation-plots", description="Test rows")
+
+
+def _by_cutoff(found: Backtest) -> pd.DataFrame:
+    """The mean loss at every cutoff, series averaged, as the gate's test sees it."""
+    losses = found.losses[found.losses["n"] > 0]
+    by_cutoff = losses.groupby(["model", "cutoff"], sort=False)[["mse", "mae"]].mean()
+    return by_cutoff.reset_index()
 
 
 def _flat(metrics: Mapping[str, Mapping[str, float]], judged: str) -> dict[str, float]:

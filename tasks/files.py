@@ -11,7 +11,33 @@ from pathlib import Path
 
 from tasks.errors import StoreError
 
-__all__ = ["replaced", "replaced_folder"]
+__all__ = ["draft_beside", "replaced", "replaced_folder"]
+
+
+@contextmanager
+def draft_beside(target: Path) -> Iterator[Path]:
+    """An empty file beside `target`, in a folder made where it is missing; gone after the block.
+
+    Raises:
+        StoreError: the folder or a file in it cannot be written.
+    """
+    draft: Path | None = None
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(
+            prefix=f".{target.stem}-", suffix=target.suffix, dir=target.parent
+        )
+        os.close(handle)
+        draft = Path(name)
+        draft.chmod(0o644)
+        yield draft
+    except OSError as error:
+        raise StoreError(
+            f"cannot write {target}: {error.strerror}. Choose a folder that you may write to."
+        ) from error
+    finally:
+        if draft is not None:
+            draft.unlink(missing_ok=True)
 
 
 @contextmanager
@@ -23,24 +49,9 @@ def replaced(target: Path) -> Iterator[Path]:
     Raises:
         StoreError: the folder or the file cannot be written.
     """
-    draft: Path | None = None
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(
-            prefix=f".{target.stem}-", suffix=target.suffix, dir=target.parent
-        )
-        os.close(handle)
-        draft = Path(name)
+    with draft_beside(target) as draft:
         yield draft
-        draft.chmod(0o644)
         draft.replace(target)
-    except OSError as error:
-        raise StoreError(
-            f"cannot write {target}: {error.strerror}. Choose a folder that you may write to."
-        ) from error
-    finally:
-        if draft is not None:
-            draft.unlink(missing_ok=True)
 
 
 @contextmanager

@@ -49,6 +49,10 @@ class Home:
         """What one run writes before it is logged: checkpoints, models, Data Docs."""
         return self.store_dir / "runs" / run_id
 
+    def stage_dir(self, key: str) -> Path:
+        """What one stage leaves for those after it, and for a run that begins anew."""
+        return self.store_dir / "stages" / key
+
     @property
     def forecast_dir(self) -> Path:
         """Forecasts, a folder per pipeline."""

@@ -17,7 +17,7 @@ def origin_tags() -> dict[str, str]:
     """Tags for an MLflow run: this process, and the flow run that it works for if there is one."""
     tags = {HOST_TAG: platform.node(), PID_TAG: str(os.getpid())}
     if flow_run.id:
-        tags[FLOW_RUN_TAG] = str(flow_run.id)
+        tags |= {FLOW_RUN_TAG: str(flow_run.id), "prefect_flow_run_url": str(flow_run.ui_url)}
     return tags
 
 

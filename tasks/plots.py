@@ -19,6 +19,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 __all__ = [
+    "change_by_part",
     "error_by_step",
     "forecast_against_actual",
     "forecast_fan",
@@ -163,6 +164,42 @@ def rolling_forecast(
             label="the rolling forecast begins",
         )  # fmt: skip
         axes.margins(x=0.01)
+    _share_legend(figure, panels)
+    return figure
+
+
+def change_by_part(
+    table: pd.DataFrame, parts: Sequence[str], title: str, unit: str = DATA_UNIT
+) -> Figure:
+    """What each part of a change adds to it, stacked over the forecast times, one panel a series.
+
+    Args:
+        table: `unique_id, ds, change` and the columns `parts`, which add up to `change`.
+        parts: stacked in this order; rises are stacked above zero, falls below.
+        title: stands above the panels.
+        unit: of the values, for their axis.
+    """
+    names = list(table["unique_id"].unique())
+    figure, panels = _panels(names, title, unit)
+    for name, axes in zip(names, panels, strict=False):
+        rows = table[table["unique_id"] == name].sort_values("ds")
+        step = rows["ds"].diff().min() if len(rows) > 1 else pd.Timedelta("1h")
+        width = 0.9 * float(step / pd.Timedelta("1D"))  # days, which a time axis counts in
+        tops, floors = pd.Series(0.0, rows.index), pd.Series(0.0, rows.index)
+        for i, part in enumerate(parts):
+            ups, downs = rows[part].clip(lower=0), rows[part].clip(upper=0)
+            for bars, base in ((ups, tops), (downs, floors)):
+                axes.bar(
+                    rows["ds"], bars, width, bottom=base, color=PALETTE[i], linewidth=0,
+                    label=part if bars is ups else None,
+                )  # fmt: skip
+            tops, floors = tops + ups, floors + downs
+        axes.use_sticky_edges = False  # bars would end at the frame
+        axes.axhline(0, color=GREY, linewidth=0.8)
+        axes.plot(
+            rows["ds"], rows["change"], color=BLACK, linewidth=1.4, marker="o", markersize=3,
+            label="change",
+        )  # fmt: skip
     _share_legend(figure, panels)
     return figure
 

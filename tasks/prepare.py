@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 from prefect import task
@@ -18,6 +19,7 @@ from tasks.config import RunConfig
 from tasks.contract import outliers_as_missing, read_contract
 from tasks.home import Home
 from tasks.sources import Snapshot, snapshot
+from tasks.stages import stage_key
 
 __all__ = ["Prepared", "history", "prepare", "read_rows", "regular_rows"]
 
@@ -60,7 +62,14 @@ def history(prepared: Prepared, frame: FrameConfig) -> pd.DataFrame:
     return rows[rows[frame.time_column] < prepared.split.test_start]
 
 
-@task(name="features")
+def _prepare_key(_context: object, given: dict[str, Any]) -> str:
+    raw, config, home = given["raw"], given["config"], given["home"]
+    contract = (home.conf_dir / config.data.contract).read_text(encoding="utf-8")
+    parts = config.parts("frame", "split", "model")
+    return stage_key("features", home, raw.sha256, raw.source, contract, parts)
+
+
+@task(name="features", cache_key_fn=_prepare_key, persist_result=True)
 def prepare(raw: Snapshot, config: RunConfig, home: Home) -> Prepared:
     """Put the rows on a regular grid, fill short gaps by the stated rule, and split them by time.
 

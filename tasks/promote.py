@@ -1,35 +1,33 @@
-"""The gate: which model serves from now on, and why."""
+"""What the gate decides is carried out here: tags, ledger, aliases, and what people see of it."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Literal
+import json
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
+from typing import Any
 
 import mlflow
+import pandas as pd
 from prefect import task
 from prefect.artifacts import create_markdown_artifact
+from prefect.runtime import flow_run
 
+from informer.comparison import Comparison, block_bootstrap, diebold_mariano
+from informer.errors import EvidenceError
+from informer.origins import paired_losses
+from tasks.config import RunConfig
 from tasks.evaluate import CHALLENGER_NAME, CHAMPION_NAME, Evaluation
+from tasks.gate import Decision, Evidence, decide
 from tasks.home import Home
+from tasks.ledger import record
 from tasks.prepare import Prepared
-from tasks.registry import promote_version, register
+from tasks.registry import facts_of, promote_version, register
+from tasks.stages import BACK_OFF_S, is_passing, stage_key
 from tasks.track import connect, resumed_run
 from tasks.train import Trained
 
-__all__ = ["Decision", "Promotion", "decide", "promote"]
-
-Verdict = Literal["PROMOTE", "HOLD", "FALLBACK"]
-Errors = Mapping[str, float]
-
-
-@dataclass(frozen=True)
-class Decision:
-    """A verdict, its reason in one sentence, and who serves: `informer`, `champion`, a baseline."""
-
-    verdict: Verdict
-    reason: str
-    serves: str
+__all__ = ["Decision", "Promotion", "comparison_table", "decide", "gather", "judge", "promote"]
 
 
 @dataclass(frozen=True)
@@ -45,88 +43,162 @@ class Promotion:
     champion_version: str
 
 
-def decide(
-    challenger: Errors,
-    champion: Errors | None,
-    baselines: Mapping[str, Errors],
-    *,
-    metric: str,
-    min_improvement: float,
-    incomparable: str = "",
+def judge(
+    evaluation: Evaluation, config: RunConfig, errors_by_seed: Callable[[], tuple[float, ...]]
 ) -> Decision:
-    """Compare errors on the same windows.
-
-    PROMOTE where the challenger undercuts the champion and every baseline by the share
-    `min_improvement`; HOLD where the champion is at least as good as the rest; FALLBACK where
-    neither beats the best baseline, which then serves in their place.
+    """Hold the challenger to every rule.
 
     Args:
-        challenger: metric to value.
-        champion: the same; None where there is none, or none that can be compared.
-        baselines: name to the same.
-        metric: the name of the error compared.
-        min_improvement: share, in [0, 1).
-        incomparable: why a champion could not be compared.
+        evaluation: what it and the others did on the test rows.
+        config: the rules, and what was trained.
+        errors_by_seed: trains further seeds and tells their errors; called only where all else
+            speaks for the challenger and a champion would be displaced.
     """
-    bar = 1.0 - min_improvement
-    best = min(baselines, key=lambda name: baselines[name][metric])
-    new, base = challenger[metric], baselines[best][metric]
-    old = None if champion is None else champion[metric]
-    against = f"{best} {base:.4f}"
-    if old is not None:
-        against = f"champion {old:.4f}, {against}"
-    note = f" (the champion could not be compared: {incomparable})" if incomparable else ""
-    if new < bar * base and (old is None or new < bar * old):
-        text = f"test {metric} {new:.4f} beats {against}{note}"
-        return Decision("PROMOTE", text, CHALLENGER_NAME)
-    if old is not None and old <= base:
-        text = f"test {metric} {new:.4f} does not beat {against}; the champion stays"
-        return Decision("HOLD", text, CHAMPION_NAME)
-    text = f"no model beats the best baseline: test {metric} {new:.4f} against {against}{note}"
-    return Decision("FALLBACK", text, best)
+    rules = config.promote
+    evidence = gather(evaluation, config)
+    decision = decide(evidence, rules)
+    against_champion = evidence.champion is not None
+    if decision.verdict == "PROMOTE" and against_champion and rules.spread_seeds:
+        own = evidence.challenger[rules.metric]
+        decision = decide(replace(evidence, seeds=(own, *errors_by_seed())), rules)
+    return decision
 
 
-@task(name="promote")
+def gather(evaluation: Evaluation, config: RunConfig) -> Evidence:
+    """What the gate judges by, of what the evaluation found; the seeds are not measured yet."""
+    rules, targets = config.promote, evaluation.by_target
+    chance, cannot_tell = None, ""
+    if CHAMPION_NAME in evaluation.metrics and rules.test != "none":
+        try:
+            chance = _compare(evaluation, config)
+        except EvidenceError as error:
+            cannot_tell = str(error)
+    return Evidence(
+        challenger=evaluation.metrics[CHALLENGER_NAME],
+        baselines=evaluation.baselines,
+        champion=evaluation.metrics.get(CHAMPION_NAME),
+        incomparable=evaluation.incomparable,
+        targets={
+            name: (targets[CHALLENGER_NAME][name][rules.metric], errors[rules.metric])
+            for name, errors in targets.get(CHAMPION_NAME, {}).items()
+        },
+        chance=chance,
+        cannot_tell=cannot_tell,
+    )
+
+
+def _compare(evaluation: Evaluation, config: RunConfig) -> Comparison:
+    losses, metric = pd.read_parquet(evaluation.losses), config.promote.metric
+    new, old, overlap = paired_losses(
+        losses, CHALLENGER_NAME, CHAMPION_NAME, metric, config.model.pred_len
+    )
+    if config.promote.test == "diebold_mariano":
+        return diebold_mariano(new, old, overlap=overlap)
+    return block_bootstrap(new, old, overlap=overlap, seed=config.train.seed)
+
+
+def _key(_context: object, given: dict[str, Any]) -> str:
+    decision = asdict(given["decision"])
+    return stage_key("promote", given["home"], given["run_id"], given["version"], decision)
+
+
+@task(
+    name="promote",
+    retries=len(BACK_OFF_S),
+    retry_delay_seconds=BACK_OFF_S,
+    retry_condition_fn=is_passing,
+    cache_key_fn=_key,
+    persist_result=True,
+)
 def promote(
     version: str,
+    decision: Decision,
     evaluation: Evaluation,
     prepared: Prepared,
     trained: Trained,
     run_id: str,
     home: Home,
 ) -> Promotion:
-    """Judge the challenger and move the aliases accordingly."""
-    config = trained.config
-    decision = decide(
-        evaluation.metrics[CHALLENGER_NAME],
-        evaluation.metrics.get(CHAMPION_NAME),
-        evaluation.baselines,
-        metric=config.promote.metric,
-        min_improvement=config.promote.min_improvement,
-        incomparable=evaluation.incomparable,
-    )
-    client = connect(home)
-    for key, value in {"verdict": decision.verdict, "reason": decision.reason}.items():
-        client.set_model_version_tag(config.name, version, key, value)
+    """Carry the decision out: the ledger, the aliases, and what people see of it."""
+    name = trained.config.name
+    _mark(name, version, decision, evaluation, home)
     serving = version
     if decision.verdict == "FALLBACK":
         serving = register.fn(
-            evaluation.baseline_dirs[decision.serves], prepared, config.name,
+            evaluation.baseline_dirs[decision.serves], prepared, name,
             evaluation.metrics[decision.serves], run_id, home, alias=None,
         )  # fmt: skip
-        client.set_model_version_tag(config.name, serving, "verdict", decision.verdict)
-        client.set_model_version_tag(config.name, serving, "reason", decision.reason)
-    if decision.verdict == "HOLD":
+        _mark(name, serving, decision, evaluation, home)
+        reason = f"{decision.reason} (version {version} was judged)"
+        promote_version(name, serving, home, reason=reason, action="fallback")
+    elif decision.verdict == "HOLD":
         assert evaluation.champion_version is not None
         serving = evaluation.champion_version
+        client = connect(home)
+        facts = facts_of(client.get_model_version(name, version))
+        record(client, name, "hold", version, (serving, serving), decision.reason, facts)
     else:
-        promote_version(config.name, serving, home)
+        promote_version(name, serving, home, reason=decision.reason)
+    _show(version, serving, decision, evaluation, name)
     with resumed_run(run_id, home):
         mlflow.set_tags({"verdict": decision.verdict, "reason": decision.reason})
-    create_markdown_artifact(
-        f"**{decision.verdict}**: {decision.reason}.\n\nVersion {version} of `{config.name}` was "
-        f"judged; version {serving} serves.",
-        key="verdict",
-        description="Which model serves from now on",
-    )
+        mlflow.log_dict(asdict(decision), "gate.json")
     return Promotion(decision, serving)
+
+
+def _mark(name: str, version: str, decision: Decision, evaluation: Evaluation, home: Home) -> None:
+    """Tags and description of a version that was judged, or that serves in its place."""
+    client = connect(home)
+    tags = {
+        "verdict": decision.verdict,
+        "reason": decision.reason,
+        "windows": json.dumps(asdict(evaluation.windows)),
+    }
+    for key, value in tags.items():
+        client.set_model_version_tag(name, version, key, value)
+    estimator = client.get_model_version(name, version).tags["estimator"]
+    lines = [
+        f"**{estimator}**, judged on {evaluation.n_windows:,} windows with cutoffs from "
+        f"{evaluation.windows.first} to {evaluation.windows.last}.",
+        "",
+        comparison_table(evaluation),
+        "",
+        f"**{decision.verdict}**: {decision.reason}.",
+    ]
+    if str(flow_run.ui_url).startswith("http"):
+        lines += ["", f"Prefect: [{flow_run.name}]({flow_run.ui_url})"]
+    client.update_model_version(name, version, "\n".join(lines))
+
+
+def comparison_table(evaluation: Evaluation) -> str:
+    """Every model's errors on the same windows as a Markdown table, the best first."""
+    shown = ("mse", "mae", "mase", "coverage", "churn")
+    rows = sorted(evaluation.metrics.items(), key=lambda item: item[1]["mse"])
+    lines = [f"| model | {' | '.join(shown)} |", f"|---{'|--:' * len(shown)}|"]
+    lines += [
+        f"| {name} | {' | '.join(f'{errors[key]:.4f}' for key in shown)} |" for name, errors in rows
+    ]
+    return "\n".join(lines)
+
+
+def _show(
+    version: str, serving: str, decision: Decision, evaluation: Evaluation, name: str
+) -> None:
+    checks = [
+        f"| {check.name} | {'passed' if check.passed else 'FAILED'} | {check.what} |"
+        for check in decision.checks
+    ]
+    lines = [
+        f"**{decision.verdict}**: {decision.reason}.",
+        "",
+        f"Version {version} of `{name}` was judged; version {serving} serves.",
+        "",
+        "| check | | what |",
+        "|---|---|---|",
+        *checks,
+        "",
+        comparison_table(evaluation),
+    ]
+    create_markdown_artifact(
+        "\n".join(lines), key="verdict", description="Which model serves from now on"
+    )

@@ -1,19 +1,22 @@
 """The model registry: versions of one model per pipeline, served by alias.
 
 `champion` is what forecasts come from, `previous` what it was before, `challenger` the newest
-candidate. Aliases move one at a time; `champion` moves last.
+candidate. A move is first written to the ledger, then `previous` moves, and `champion` last: that
+is when the move is done, and one that was cut off before is finished by the same command.
 """
 
 from __future__ import annotations
 
 import importlib.metadata
 import json
+import math
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import mlflow
 import pandas as pd
@@ -31,17 +34,19 @@ from informer.classical import LIBRARY
 from informer.forecaster import Forecaster
 from tasks.config import RunConfig
 from tasks.errors import RegistryError
+from tasks.events import PROMOTED, tell
 from tasks.home import Home
+from tasks.ledger import Action, Facts, anchor, read_ledger, record, unfinished
 from tasks.prepare import Prepared, read_rows
-from tasks.track import connect, resumed_run
+from tasks.stages import BACK_OFF_S, is_passing, stage_key
+from tasks.track import connect, resumed_run, ui_url
 
 __all__ = [
-    "CHALLENGER", "CHAMPION", "PREVIOUS", "Served", "champion", "promote_version", "register",
-    "require_champion",
+    "CHALLENGER", "CHAMPION", "PREVIOUS", "Served", "alias_version", "champion", "facts_of",
+    "load_version", "promote_version", "register", "require_champion", "rollback", "version_url",
 ]  # fmt: skip
 
 ARTIFACT = "forecaster"
-LOCAL_UI = "http://127.0.0.1:5000"  # where `make ui` opens MLflow over the local store
 MODEL_CODE = Path(__file__).with_name("pyfunc_model.py")
 CHAMPION, CHALLENGER, PREVIOUS = "champion", "challenger", "previous"
 REQUIREMENTS = ("torch", "numpy", "pandas", "lightning-fabric", "safetensors", "mlflow")
@@ -64,6 +69,12 @@ def _by_alias(client: mlflow.MlflowClient, name: str, alias: str) -> ModelVersio
         raise
 
 
+def alias_version(client: mlflow.MlflowClient, name: str, alias: str) -> str | None:
+    """The version that bears an alias; None where none does."""
+    found = _by_alias(client, name, alias)
+    return None if found is None else str(found.version)
+
+
 def champion(config: RunConfig, home: Home) -> Served | None:
     """The version that forecasts come from, loaded without a pickle; None before the first one.
 
@@ -72,20 +83,28 @@ def champion(config: RunConfig, home: Home) -> Served | None:
     """
     client = connect(home)
     found = _by_alias(client, config.name, CHAMPION)
-    if found is None:
-        return None
+    return None if found is None else load_version(config.name, str(found.version), home)
+
+
+def load_version(name: str, version: str, home: Home) -> Served:
+    """Any registered version, loaded without a pickle.
+
+    Raises:
+        RegistryError: there is none of that number, or its files are gone.
+    """
+    connect(home)
     with tempfile.TemporaryDirectory() as folder:
         try:
             local = mlflow.artifacts.download_artifacts(
-                artifact_uri=f"models:/{config.name}/{found.version}", dst_path=folder
+                artifact_uri=f"models:/{name}/{version}", dst_path=folder
             )
         except (MlflowException, OSError) as error:
             raise RegistryError(
-                f"champion version {found.version} of {config.name} cannot be loaded: "
-                f"{str(error).splitlines()[0]}. Restore its artifacts or promote another version."
+                f"version {version} of {name} cannot be loaded: {str(error).splitlines()[0]}. "
+                "Restore its artifacts or promote another version."
             ) from error
         (model_dir,) = (Path(local) / "artifacts").iterdir()
-        return Served(str(found.version), Forecaster.load(model_dir))
+        return Served(version, Forecaster.load(model_dir))
 
 
 def require_champion(config: RunConfig, home: Home) -> Served:
@@ -103,7 +122,19 @@ def require_champion(config: RunConfig, home: Home) -> Served:
     return served
 
 
-@task(name="register")
+def _key(_context: object, given: dict[str, Any]) -> str:
+    names = ("name", "run_id", "model_dir", "alias")
+    return stage_key("register", given["home"], *(given[name] for name in names))
+
+
+@task(
+    name="register",
+    retries=len(BACK_OFF_S),
+    retry_delay_seconds=BACK_OFF_S,
+    retry_condition_fn=is_passing,
+    cache_key_fn=_key,
+    persist_result=True,
+)
 def register(
     model_dir: Path,
     prepared: Prepared,
@@ -143,7 +174,8 @@ def register(
             registered_model_name=name,
             metadata={"estimator": forecaster.estimator, "data_sha256": prepared.raw.sha256},
         )
-        mlflow.log_metrics(dict(metrics), model_id=info.model_id)
+        measured = {name: value for name, value in metrics.items() if not math.isnan(value)}
+        mlflow.log_metrics(measured, model_id=info.model_id)
     version = str(info.registered_model_version)
     client = connect(home)
     tags = {
@@ -151,19 +183,23 @@ def register(
         "data_sha256": prepared.raw.sha256,
         "data_source": prepared.raw.source,
         "git_commit": client.get_run(run_id).data.tags.get("git_commit", "unknown"),
-    } | {f"test_{name}": f"{value:.6g}" for name, value in metrics.items()}
+    } | {f"test_{name}": f"{value:.6g}" for name, value in measured.items()}
     for key, value in tags.items():
         client.set_model_version_tag(name, version, key, value)
     if alias is not None:
         client.set_registered_model_alias(name, alias, version)
-    server = home.tracking_uri if home.tracking_uri.startswith("http") else LOCAL_UI
     create_link_artifact(
-        f"{server.rstrip('/')}/#/models/{name}/versions/{version}",
+        version_url(name, version, home),
         key="model-version",
         link_text=f"{name} version {version} ({forecaster.estimator})",
         description="The registered model; open it in the MLflow UI under Models",
     )
     return version
+
+
+def version_url(name: str, version: str, home: Home) -> str:
+    """Where the MLflow UI shows a version."""
+    return ui_url(f"models/{name}/versions/{version}", home)
 
 
 def _latest(rows: pd.DataFrame, forecaster: Forecaster) -> pd.DataFrame:
@@ -177,14 +213,103 @@ def _latest(rows: pd.DataFrame, forecaster: Forecaster) -> pd.DataFrame:
     return series.tail(n_rows).reset_index(drop=True)
 
 
-def promote_version(name: str, version: str, home: Home) -> str | None:
-    """Serve `version` from now on; returns the version that was served before, now `previous`."""
+def facts_of(version: ModelVersion) -> Facts:
+    """What the ledger says of a version, from its tags."""
+    tags = version.tags
+    return Facts(
+        windows=json.loads(tags.get("windows", "{}")),
+        data_sha256=tags.get("data_sha256", ""),
+        git_commit=tags.get("git_commit", ""),
+        run_id=version.run_id or "",
+    )
+
+
+def promote_version(
+    name: str,
+    version: str,
+    home: Home,
+    *,
+    reason: str = "no reason was given",
+    action: Action = "promote",
+) -> str | None:
+    """Serve `version` from now on; returns the version that was served before, now `previous`.
+
+    A version that serves already is left as it is, and the ledger too.
+
+    Raises:
+        RegistryError: there is no such version.
+    """
     client = connect(home)
-    before = _by_alias(client, name, CHAMPION)
-    if before is not None and str(before.version) != version:
-        client.set_registered_model_alias(name, PREVIOUS, before.version)
+    before = alias_version(client, name, CHAMPION)
+    if before != version:
+        _move(client, name, (before, version), action, reason)
+    return before
+
+
+def rollback(name: str, home: Home, *, reason: str = "no reason was given") -> tuple[str, str]:
+    """Serve the version that served before; returns it and the one that it takes the place of.
+
+    Raises:
+        RegistryError: nothing serves, or nothing served before.
+    """
+    client = connect(home)
+    serving = alias_version(client, name, CHAMPION)
+    if serving is None:
+        raise RegistryError(
+            f"model {name} has no champion to roll back. Run: informer retrain {name}"
+        )
+    target = _served_before(client, name, serving)
+    if target is None:
+        raise RegistryError(
+            f"version {serving} of model {name} is the first that serves: there is no previous one "
+            f"to roll back to. See: informer models list {name}"
+        )
+    _move(client, name, (serving, target), "rollback", reason)
+    return target, serving
+
+
+def _served_before(client: mlflow.MlflowClient, name: str, serving: str) -> str | None:
+    """What a rollback goes to; after one that was cut off, the same again.
+
+    A move that was cut off may have put `previous` onto the champion itself; the ledger then knows.
+    """
+    entries = read_ledger(client, name)
+    begun = unfinished(entries, serving)
+    if begun is not None and begun.action == "rollback":
+        return begun.to_version
+    previous = alias_version(client, name, PREVIOUS)
+    if previous != serving:
+        return previous
+    arrivals = (e for e in reversed(entries) if e.action != "hold" and e.to_version == serving)
+    return next((entry.from_version for entry in arrivals), None)
+
+
+def _move(
+    client: mlflow.MlflowClient,
+    name: str,
+    between: tuple[str | None, str],
+    action: Action,
+    reason: str,
+) -> None:
+    before, version = between
+    try:
+        facts = facts_of(client.get_model_version(name, version))
+    except MlflowException as error:
+        if error.error_code not in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
+            raise
+        raise RegistryError(
+            f"model {name} has no version {version}. See: informer models list {name}"
+        ) from error
+    begun = unfinished(read_ledger(client, name), before)
+    if begun is not None and (begun.action, begun.to_version) == (action, version):
+        anchor(client, name, begun)
+    else:
+        record(client, name, action, version, between, reason, facts)
+    if before is not None:
+        client.set_registered_model_alias(name, PREVIOUS, before)
     client.set_registered_model_alias(name, CHAMPION, version)
-    return None if before is None else str(before.version)
+    moved = {"version": version, "from_version": before, "reason": reason, "action": action}
+    tell(PROMOTED, name, moved)
 
 
 def _needed(forecaster: Forecaster) -> tuple[str, ...]:

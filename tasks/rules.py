@@ -7,6 +7,7 @@ Importing this file imports Great Expectations (seconds), so `tasks.validate` im
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -33,7 +34,7 @@ from tasks.expectations import (
     read_times,
 )
 
-__all__ = ["Outcome", "as_read", "content_rules", "run_rules", "schema_rules"]
+__all__ = ["Outcome", "as_read", "content_rules", "run_rules", "run_suites", "schema_rules"]
 
 RESULT_FORMAT = {"result_format": "SUMMARY", "partial_unexpected_count": 20}
 
@@ -227,19 +228,40 @@ def run_rules(
     Returns:
         One outcome for each rule, and the first page of the Data Docs.
     """
-    context = _context(docs_dir)
-    source = context.data_sources.add_pandas(contract.name)
     read = as_read(frame, contract)
-    run_id = RunIdentifier(run_name=contract.name)
+    return run_suites(
+        contract.name,
+        (
+            ("schema", frame, schema_rules(frame, contract)),
+            ("content", read, content_rules(read, contract, time_column, id_column)),
+        ),
+        docs_dir,
+    )
+
+
+def run_suites(
+    title: str, suites: Iterable[tuple[str, pd.DataFrame, list[Any]]], docs_dir: Path
+) -> tuple[list[Outcome], Path]:
+    """Check frames against expectations and write the Data Docs.
+
+    Args:
+        title: what the pages are named by.
+        suites: name of a suite, the rows that it checks, and its expectations, each with the
+            `meta` that `Outcome.told` gives back; a suite of none is left out.
+        docs_dir: folder of the Data Docs, made where it does not exist.
+
+    Returns:
+        One outcome for each expectation, and the first page of the Data Docs.
+    """
+    context = _context(docs_dir)
+    source = context.data_sources.add_pandas(title)
+    run_id = RunIdentifier(run_name=title)
     outcomes: list[Outcome] = []
-    for suite_name, rows, rules in (
-        ("schema", frame, schema_rules(frame, contract)),
-        ("content", read, content_rules(read, contract, time_column, id_column)),
-    ):
+    for suite_name, rows, rules in suites:
         if not rules:
             continue
         batch = source.add_dataframe_asset(suite_name).add_batch_definition_whole_dataframe("all")
-        name = f"{contract.name}-{suite_name}"
+        name = f"{title}-{suite_name}"
         suite = context.suites.add(gx.ExpectationSuite(name=name, expectations=rules))
         definition = context.validation_definitions.add(
             gx.ValidationDefinition(name=name, data=batch, suite=suite)

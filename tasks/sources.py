@@ -8,6 +8,7 @@ import urllib.error
 import urllib.request
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 from prefect import task
@@ -17,8 +18,11 @@ from informer.config import FrameConfig
 from tasks.errors import SourceError
 from tasks.files import replaced
 from tasks.home import DATA_VARIABLE, Home
+from tasks.stages import BACK_OFF_S, is_passing, stage_key
 
-__all__ = ["DATASETS", "Dataset", "Snapshot", "fetch", "find_dataset", "load", "locate", "read"]
+__all__ = [
+    "DATASETS", "Dataset", "Snapshot", "fetch", "file_of", "find_dataset", "load", "locate", "read",
+]  # fmt: skip
 
 ETT_URL = "https://raw.githubusercontent.com/zhouhaoyi/ETDataset/main/ETT-small/{}"
 DOWNLOAD_TIMEOUT_S = 60
@@ -210,18 +214,33 @@ def snapshot(frame: pd.DataFrame, source: str, home: Home) -> Snapshot:
     return Snapshot(target, digest, source, len(frame))
 
 
-def _is_passing(_task: object, _run: object, state: object) -> bool:
-    """Whether a failure may pass: a download that did not answer, not a file that is not there."""
-    error = getattr(getattr(state, "data", None), "__cause__", None)
-    return isinstance(error, urllib.error.URLError | TimeoutError)
+def file_of(source: str, home: Home) -> Path | None:
+    """The file of a source where it is on this machine already."""
+    dataset = find_dataset(source)
+    return locate(dataset, home) if dataset else _existing(source, home)
+
+
+def _load_key(_context: object, given: dict[str, Any]) -> str | None:
+    """The content of the file: as long as that is the same, it is not read again."""
+    try:
+        path = file_of(given["source"], given["home"])
+    except SourceError:  # which `load` will tell
+        return None
+    if path is None:
+        return None
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    return stage_key("load", given["home"], given["source"], digest)
 
 
 @task(
     name="load",
     retries=3,
-    retry_delay_seconds=[2, 10, 30],
-    retry_condition_fn=_is_passing,
+    retry_delay_seconds=BACK_OFF_S,
+    retry_condition_fn=is_passing,
     task_run_name="load {source}",
+    cache_key_fn=_load_key,
+    persist_result=True,
 )
 def load(source: str, frame: FrameConfig, home: Home) -> Snapshot:
     """Read the source and keep a snapshot of it, so that the run says which data it saw."""

@@ -14,17 +14,23 @@ import pandas as pd
 from matplotlib.figure import Figure
 from mlflow.entities import RunStatus
 from mlflow.exceptions import MlflowException
+from prefect.artifacts import create_link_artifact
+from prefect.exceptions import ExternalSignal, Pause
 
 from tasks.config import RunConfig
 from tasks.errors import StoreError
 from tasks.files import replaced
 from tasks.home import Home
-from tasks.origin import origin_tags
+from tasks.origin import FLOW_RUN_TAG, origin_tags
 
 __all__ = [
-    "child_run", "connect", "flatten", "git_commit", "log_figure", "log_frame", "opened_run",
-    "resumed_run", "tracked_run", "validation_logged",
+    "child_run", "connect", "flatten", "git_commit", "log_figure", "log_frame",
+    "opened_run", "resumed_run", "tracked_run", "ui_url", "validation_logged",
 ]  # fmt: skip
+
+LOCAL_UI = "http://127.0.0.1:5000"  # where `make ui` opens MLflow over the local store
+STOPPED = ("FAILED", "KILLED")
+UNFINISHED = {FLOW_RUN_TAG: (*STOPPED, "SCHEDULED", "RUNNING"), "identity": STOPPED}
 
 
 def connect(home: Home) -> mlflow.MlflowClient:
@@ -65,6 +71,12 @@ def _experiment(client: mlflow.MlflowClient, name: str, home: Home) -> str:
     return str(client.create_experiment(name, artifact_location=location))
 
 
+def ui_url(path: str, home: Home) -> str:
+    """Where the MLflow UI shows something: on the tracking server, or where `make ui` opens it."""
+    server = home.tracking_uri if home.tracking_uri.startswith("http") else LOCAL_UI
+    return f"{server.rstrip('/')}/#/{path}"
+
+
 def git_commit(home: Home) -> str:
     """The commit of the code that runs, `unknown` outside a repository."""
     try:
@@ -89,43 +101,82 @@ def flatten(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
 
 
 @contextmanager
-def opened_run(name: str, settings: Mapping[str, Any], home: Home, run_name: str) -> Iterator[str]:
+def opened_run(
+    name: str, settings: Mapping[str, Any], home: Home, run_name: str, identity: str | None = None
+) -> Iterator[str]:
     """Open a run of the experiment `name`, its settings logged as parameters; yields its id.
 
-    However the block is left, the run is closed: FINISHED, FAILED, or KILLED on an interruption.
+    However the block is left, the run is closed: FINISHED, FAILED, KILLED on an interruption, or
+    SCHEDULED where the flow is suspended and comes back. A run that the same flow run, or an
+    earlier one of the same identity, has left unfinished is gone on with.
+
+    Args:
+        name: of the experiment.
+        settings: what the run depends on.
+        home: where the stores are.
+        run_name: shown by MLflow.
+        identity: a digest of all that the run depends on; None: every run is a new one.
     """
     client = connect(home)
     experiment = _experiment(client, name, home)
     tags = {"git_commit": git_commit(home), "pipeline": name} | origin_tags()
-    run = client.create_run(experiment, run_name=run_name, tags=tags)
-    run_id = str(run.info.run_id)
+    if identity is not None:
+        tags["identity"] = identity
+    run_id = _unfinished(client, experiment, tags)
+    if run_id is None:
+        run_id = str(client.create_run(experiment, run_name=run_name, tags=tags).info.run_id)
     with _closed(client, run_id):
         with resumed_run(run_id, home):
+            mlflow.set_tags(tags)
             mlflow.log_params(flatten(settings))
         yield run_id
 
 
+def _unfinished(
+    client: mlflow.MlflowClient, experiment: str, tags: Mapping[str, str]
+) -> str | None:
+    """The latest run that stopped on the way in this flow run, or with this identity."""
+    for name, statuses in UNFINISHED.items():
+        if name in tags:
+            found = client.search_runs([experiment], f"tags.{name} = '{tags[name]}'", max_results=1)
+            if found and found[0].info.status in statuses:
+                return str(found[0].info.run_id)
+    return None
+
+
 @contextmanager
-def tracked_run(config: RunConfig, home: Home, run_name: str) -> Iterator[str]:
+def tracked_run(
+    config: RunConfig, home: Home, run_name: str, identity: str | None = None
+) -> Iterator[str]:
     """Open the run that everything of one flow run is logged to, as `opened_run` does."""
     whole = config.model_dump(mode="json")
     settings = config.model_dump(mode="json", exclude={"tune": {"space"}})
-    with opened_run(config.name, settings, home, run_name) as run_id:
+    with opened_run(config.name, settings, home, run_name, identity) as run_id:
         with resumed_run(run_id, home):
             mlflow.log_dict(whole, "config.json")
             space = whole["tune"]["space"]
             mlflow.log_dict(space if isinstance(space, dict) else {"file": space}, "space.json")
+        experiment = connect(home).get_run(run_id).info.experiment_id
+        create_link_artifact(
+            ui_url(f"experiments/{experiment}/runs/{run_id}", home),
+            key="mlflow-run",
+            link_text=run_name,
+            description="Curves, figures, tables and trials of this run, in MLflow",
+        )
         yield run_id
 
 
 @contextmanager
 def _closed(client: mlflow.MlflowClient, run_id: str) -> Iterator[None]:
-    """Close the run however the block is left: FINISHED, FAILED, or KILLED on an interruption."""
+    """Close the run however the block is left, see `opened_run`."""
     status = RunStatus.FAILED
     try:
         yield
         status = RunStatus.FINISHED
-    except (KeyboardInterrupt, SystemExit):
+    except Pause:
+        status = RunStatus.SCHEDULED
+        raise
+    except (KeyboardInterrupt, SystemExit, ExternalSignal):
         status = RunStatus.KILLED
         raise
     finally:
@@ -157,16 +208,21 @@ def validation_logged(run_id: str, folder: Path, home: Home) -> Iterator[None]:
 
 @contextmanager
 def child_run(parent_id: str, name: str, params: Mapping[str, Any], home: Home) -> Iterator[str]:
-    """A nested run of its own, closed as `tracked_run` is; yields its id."""
+    """A nested run of its own, closed as `opened_run` is; yields its id.
+
+    One of that name is gone on with, such as a run that comes back after a failure has.
+    """
     client = connect(home)
     experiment = client.get_run(parent_id).info.experiment_id
-    run = client.create_run(
-        experiment, run_name=name, tags=origin_tags() | {"mlflow.parentRunId": parent_id}
-    )
+    tags = origin_tags() | {"mlflow.parentRunId": parent_id}
+    known = f"tags.mlflow.parentRunId = '{parent_id}' and attributes.run_name = '{name}'"
+    found = client.search_runs([experiment], known, max_results=1)
+    run = found[0] if found else client.create_run(experiment, run_name=name, tags=tags)
     run_id = str(run.info.run_id)
-    for key, value in params.items():
-        client.log_param(run_id, key, value)
     with _closed(client, run_id):
+        with resumed_run(run_id, home):
+            mlflow.set_tags(tags)
+            mlflow.log_params(dict(params))
         yield run_id
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import mlflow
 from prefect import task
@@ -16,10 +17,13 @@ from tasks.home import Home
 from tasks.plots import learning_curve
 from tasks.prepare import Prepared, history
 from tasks.progress import Progress
+from tasks.stages import stage_key
 from tasks.track import connect, log_figure, resumed_run
 from tasks.tune import Tuned, log_study
 
-__all__ = ["Trained", "train"]
+__all__ = ["Trained", "log_training", "train"]
+
+CURVES = ("train_loss", "val_loss", "learning_rate")
 
 
 @dataclass(frozen=True)
@@ -31,20 +35,28 @@ class Trained:
         config: the configuration with the tuned values in it.
         val_loss: the validation loss of the epoch that was kept; of an ensemble the mean.
         seconds: what the training took.
+        run_id: the MLflow run that saw it.
     """
 
     model_dir: Path
     config: RunConfig
     val_loss: float
     seconds: float
+    run_id: str
 
 
-@task(name="train")
-def train(
-    prepared: Prepared, config: RunConfig, tuned: Tuned, run_id: str, work_dir: Path, home: Home
-) -> Trained:
+def _key(given: dict[str, Any]) -> str:
+    prepared, tuned = given["prepared"], given["tuned"]
+    best = given["config"].with_values(tuned.values)
+    parts = best.parts("frame", "split", "model", "train", "baselines", "ensemble")
+    return stage_key("train", given["home"], prepared.snapshot.sha256, parts)
+
+
+@task(name="train", cache_key_fn=lambda _context, given: _key(given), persist_result=True)
+def train(prepared: Prepared, config: RunConfig, tuned: Tuned, run_id: str, home: Home) -> Trained:
     """Train with the best values found; stopped by validation, resumed from its checkpoint."""
     best = config.with_values(tuned.values)
+    folder = home.stage_dir(_key(locals()))
     client = connect(home)
     with (
         resumed_run(run_id, home, system_metrics=True),
@@ -52,28 +64,42 @@ def train(
     ):
 
         def on_epoch(record: EpochRecord) -> None:
-            for name in ("train_loss", "val_loss", "learning_rate"):
-                value, own = getattr(record, name), "" if record.member == 1 else record.member
-                if not math.isnan(value):
-                    client.log_metric(run_id, f"{name}{own}", value, step=record.epoch)
+            for name, value in _curves(record).items():
+                client.log_metric(run_id, name, value, step=record.epoch)
             if record.epoch > 0:
                 progress.advance(f"epoch {record.epoch}, val loss {record.val_loss:.4f}")
 
         forecaster = Forecaster.fit(
             history(prepared, best.frame),
             best.forecaster_for(prepared.split),
-            checkpoint_dir=work_dir / "checkpoints",
+            checkpoint_dir=folder / "checkpoints",
             on_epoch=on_epoch,
         )
-    model_dir = forecaster.save(work_dir / "model")
-    records = [asdict(record) for record in forecaster.history if record.member == 1]
-    with resumed_run(run_id, home):
-        log_study(tuned)
-        log_figure(learning_curve(records), "learning-curve")
-        mlflow.log_params({f"tuned.{name}": value for name, value in tuned.values.items()})
     return Trained(
-        model_dir,
+        forecaster.save(folder / "model"),
         best,
         best_val_loss(forecaster.history),
         sum(record.seconds for record in forecaster.history),
+        run_id,
     )
+
+
+def _curves(record: EpochRecord) -> dict[str, float]:
+    """The metrics of an epoch by name; of an ensemble's second network on, with its number."""
+    suffix = "" if record.member == 1 else str(record.member)
+    values = {f"{name}{suffix}": float(getattr(record, name)) for name in CURVES}
+    return {name: value for name, value in values.items() if not math.isnan(value)}
+
+
+def log_training(trained: Trained, tuned: Tuned, run_id: str, home: Home) -> None:
+    """Show the study and the training with a run, its own or one that takes it over."""
+    records = Forecaster.load(trained.model_dir).history
+    first = [asdict(record) for record in records if record.member == 1]
+    with resumed_run(run_id, home):
+        log_study(tuned)
+        log_figure(learning_curve(first), "learning-curve")
+        mlflow.log_params({f"tuned.{name}": value for name, value in tuned.values.items()})
+        mlflow.set_tag("trained_in_run", trained.run_id)
+        if trained.run_id != run_id:
+            for record in records:
+                mlflow.log_metrics(_curves(record), step=record.epoch)

@@ -6,7 +6,7 @@ import hashlib
 import json
 import warnings
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import mlflow
@@ -15,6 +15,7 @@ import pandas as pd
 from optuna.trial import TrialState
 from prefect import get_run_logger, task
 from prefect.artifacts import create_table_artifact
+from prefect.exceptions import ExternalSignal
 
 from informer.forecaster import Forecaster
 from informer.training.loop import EpochRecord
@@ -22,10 +23,14 @@ from tasks.config import RunConfig
 from tasks.home import Home
 from tasks.prepare import Prepared, history
 from tasks.progress import Progress
+from tasks.registry import Served, champion
 from tasks.sections import Dimension
+from tasks.stages import stage_key
 from tasks.track import child_run, connect
 
-__all__ = ["Tuned", "open_study", "present_values", "study_name", "suggest", "tune"]
+__all__ = [
+    "Tuned", "champion_values", "open_study", "present_values", "study_name", "suggest", "tune",
+]  # fmt: skip
 
 HEARTBEAT_S, GRACE_S, LOCK_S = 30, 90, 60
 FINISHED = (TrialState.COMPLETE, TrialState.PRUNED)
@@ -93,7 +98,13 @@ def suggest(trial: optuna.Trial, space: Mapping[str, Dimension]) -> dict[str, An
     return values
 
 
-@task(name="tune")
+def _key(_context: object, given: dict[str, Any]) -> str:
+    config = given["config"]
+    name = study_name(given["prepared"], config)
+    return stage_key("tune", given["home"], name, config.tune.n_trials, config.tune.timeout_minutes)
+
+
+@task(name="tune", cache_key_fn=_key, persist_result=True)
 def tune(prepared: Prepared, config: RunConfig, parent_run_id: str, home: Home) -> Tuned:
     """Search until the study has `tune.n_trials` finished trials, judged on validation alone."""
     space = config.tune.space
@@ -103,10 +114,15 @@ def tune(prepared: Prepared, config: RunConfig, parent_run_id: str, home: Home) 
         return Tuned(name)
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     study = open_study(name, config, home)
-    study.enqueue_trial(present_values(config, space), skip_if_exists=True)
     done = sum(trial.state in FINISHED for trial in study.get_trials(deepcopy=False))
     missing = max(0, config.tune.n_trials - done)
     get_run_logger().info("study %s: %d trials finished, %d to go", name, done, missing)
+    if missing:
+        study.enqueue_trial(present_values(config, space), skip_if_exists=True)
+        served = champion(config, home)
+        known = {} if served is None else champion_values(served, space)
+        if known:
+            study.enqueue_trial(known, skip_if_exists=True)
     frame = history(prepared, config.frame)
     with Progress("tune", missing * config.tune.epochs) as progress:
         study.optimize(
@@ -123,15 +139,31 @@ def tune(prepared: Prepared, config: RunConfig, parent_run_id: str, home: Home) 
 
 def present_values(config: RunConfig, space: Mapping[str, Dimension]) -> dict[str, Any]:
     """The configuration's own values, which the first trial tries."""
-    dump = config.model_dump(mode="json")
+    return _inside(config.model_dump(mode="json"), space)
+
+
+def champion_values(served: Served, space: Mapping[str, Dimension]) -> dict[str, Any]:
+    """The champion's values, which the next trial tries; none where it is a baseline."""
+    if served.forecaster.estimator != "informer":
+        return {}
+    fitted = served.forecaster.config
+    return _inside({"model": asdict(fitted.model), "train": asdict(fitted.training)}, space)
+
+
+def _inside(
+    sections: Mapping[str, Mapping[str, Any]], space: Mapping[str, Dimension]
+) -> dict[str, Any]:
+    """Those of the values that lie in the space; the sampler suggests the others."""
     values = {}
     for key, dimension in space.items():
         section, name = key.split(".")
-        value = dump[section][name]
+        value = sections[section][name]
         if dimension.choices is not None:
             inside = value in dimension.choices
         else:
-            inside = dimension.low <= value <= dimension.high
+            assert dimension.low is not None
+            assert dimension.high is not None
+            inside = value is not None and dimension.low <= value <= dimension.high
         if inside:
             values[key] = value
     return values
@@ -169,6 +201,9 @@ def _objective(
             Forecaster.fit(frame, candidate.forecaster_for(prepared.split), on_epoch=on_epoch)
         except optuna.TrialPruned:
             pruned = True  # the run is finished all the same, it did not fail
+        except (KeyboardInterrupt, SystemExit, ExternalSignal):
+            trial.study.tell(trial.number, state=TrialState.FAIL)  # Optuna would leave it open
+            raise
         client.set_tag(run_id, "pruned", str(pruned).lower())
         client.log_metric(run_id, "best_val_loss", min(losses))
     if pruned:

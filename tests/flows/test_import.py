@@ -13,6 +13,7 @@ import torch
 from flows.__main__ import main
 from informer import Forecaster
 from informer.interop import load_reference_checkpoint
+from tasks.evaluate import METRICS
 
 COLUMNS = ["HUFL", "HULL", "MUFL", "MULL", "LUFL", "LULL", "OT"]
 
@@ -49,7 +50,7 @@ def test_a_checkpoint_is_registered_scaled_calibrated_and_scored(
     record = json.loads(capsys.readouterr().out.splitlines()[-1])
     assert record["status"] == "completed"
     assert (record["model_name"], record["model_version"]) == ("load-reference", "1")
-    assert set(record["metrics"]) == {"mse", "mae", "mase", "coverage", "width", "wql"}
+    assert set(record["metrics"]) == set(METRICS)
     assert record["n_windows"] == int(0.2 * 700) - 24 + 1
 
     mlflow.set_tracking_uri(home.tracking_uri)

@@ -1,52 +1,73 @@
-"""The gate's verdicts on made-up errors."""
+"""What the gate judges by, gathered from an evaluation."""
 
 from __future__ import annotations
 
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
 import pytest
 
-from tasks.promote import decide
+from tasks.config import load_config
+from tasks.evaluate import Evaluation, Windows
+from tasks.promote import comparison_table, gather
+from tasks.spread import further_seeds
+
+CONF = Path(__file__).parents[2] / "conf"
 
 
-def judge(new, old, naive=1.0, linear=0.5, min_improvement=0.0, incomparable=""):
-    return decide(
-        {"mse": new},
-        None if old is None else {"mse": old},
-        {"seasonal_naive": {"mse": naive}, "linear": {"mse": linear}},
-        metric="mse",
-        min_improvement=min_improvement,
-        incomparable=incomparable,
+def config(*overrides: str):
+    return load_config("nyc-weather", overrides, conf_dir=CONF)
+
+
+def evaluation(folder: Path, n: int, gain: float) -> Evaluation:
+    """A challenger that undercuts the champion by `gain` in the mean, at `n` hourly cutoffs."""
+    rng = np.random.default_rng(0)
+    old = 1 + 0.1 * rng.normal(size=n)
+    tables = [
+        pd.DataFrame({"model": model, "series": 0, "step": np.arange(n), "n": 24, "mse": mse,
+                      "mae": mse})
+        for model, mse in (("champion", old), ("informer", old - gain + 0.1 * rng.normal(size=n)))
+    ]  # fmt: skip
+    path = folder / "losses.parquet"
+    pd.concat(tables).to_parquet(path)
+    return Evaluation(
+        metrics={"informer": {"mse": 1 - gain}, "champion": {"mse": 1.0}, "naive": {"mse": 2.0}},
+        by_target={"informer": {"a": {"mse": 0.8}}, "champion": {"a": {"mse": 1.0}}},
+        losses=path,
+        baseline_dirs={"naive": folder},
+        champion_version="1",
+        incomparable="",
+        windows=Windows("a", "b", n),
     )
 
 
-@pytest.mark.parametrize(
-    ("new", "old", "verdict", "serves"),
-    [
-        (0.4, None, "PROMOTE", "informer"),
-        (0.4, 0.45, "PROMOTE", "informer"),
-        (0.45, 0.4, "HOLD", "champion"),
-        (0.4, 0.4, "HOLD", "champion"),
-        (0.6, 0.4, "HOLD", "champion"),
-        (0.6, None, "FALLBACK", "linear"),
-        (0.6, 0.7, "FALLBACK", "linear"),
-        (0.6, 0.5, "HOLD", "champion"),  # the champion is that baseline already
-        (0.5, None, "FALLBACK", "linear"),  # a tie is no improvement
-    ],
-)
-def test_the_best_model_serves_and_ties_change_nothing(new, old, verdict, serves):
-    decision = judge(new, old)
-    assert (decision.verdict, decision.serves) == (verdict, serves)
+@pytest.mark.parametrize("test", ["bootstrap", "diebold_mariano"])
+@pytest.mark.parametrize(("gain", "sure"), [(0.1, True), (0.0, False)])
+def test_the_losses_by_cutoff_go_into_the_test_that_is_configured(tmp_path, test, gain, sure):
+    found = gather(evaluation(tmp_path, 600, gain), config(f"promote.test={test}"))
+    assert (found.chance.p_value <= 0.05) == sure
+    assert found.chance.n_origins == 600
+    assert found.chance.test.startswith("moving" if test == "bootstrap" else "Diebold")
+    assert found.targets == {"a": (0.8, 1.0)}
 
 
-def test_the_reason_names_every_error_that_was_compared():
-    assert judge(0.4, 0.45).reason == "test mse 0.4000 beats champion 0.4500, linear 0.5000"
+def test_too_few_cutoffs_are_said_and_are_no_failure(tmp_path):
+    found = gather(evaluation(tmp_path, 30, 0.1), config())
+    assert found.chance is None
+    assert "30 rolling origins cannot tell" in found.cannot_tell
+    assert gather(evaluation(tmp_path, 30, 0.1), config("promote.test=none")).cannot_tell == ""
 
 
-def test_an_improvement_below_the_asked_share_does_not_promote():
-    assert judge(0.396, 0.4, min_improvement=0.05).verdict == "HOLD"
-    assert judge(0.37, 0.4, min_improvement=0.05).verdict == "PROMOTE"
+def test_further_seeds_share_no_network_with_the_challenger():
+    asked = config("train.seed=5", "ensemble=3", "promote.spread_seeds=2")
+    assert further_seeds(asked) == (8, 11)
 
 
-def test_a_champion_that_cannot_be_compared_is_mentioned():
-    decision = judge(0.4, None, incomparable="its horizon is 48 steps, not 24")
-    assert decision.verdict == "PROMOTE"
-    assert "its horizon is 48 steps" in decision.reason
+def test_the_table_has_the_best_model_first(tmp_path):
+    errors = {"mae": 0.1, "mase": 0.1, "coverage": 0.8, "churn": float("nan")}
+    made = evaluation(tmp_path, 30, 0.1)
+    full = {name: errors | own for name, own in made.metrics.items()}
+    made.metrics.update(full)
+    names = [line.split("|")[1].strip() for line in comparison_table(made).splitlines()[2:]]
+    assert names == ["informer", "champion", "naive"]

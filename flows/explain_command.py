@@ -1,0 +1,72 @@
+"""`informer explain-change`: what made a forecast move, for people and as JSON."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from flows.answer import finish
+from flows.terminal import quiet
+from informer.explain import PARTS
+from tasks.config import load_config
+from tasks.explain import Explained, explain
+from tasks.home import find_home
+from tasks.vintages import VintageFile
+
+__all__ = ["explain_change"]
+
+
+def explain_change(args: argparse.Namespace) -> int:
+    """`informer explain-change CONF [--before VINTAGE] [--after VINTAGE] [--output DIR]`."""
+    home = find_home()
+    config = load_config(args.conf, args.overrides, conf_dir=home.conf_dir)
+    quiet(args)
+    output = None if args.output is None else Path(args.output)
+    found = explain(config, args.before, args.after, output, home)
+    _show(found)
+    finish(args, _record(found))
+    return 0
+
+
+def _show(found: Explained) -> None:
+    console = Console(highlight=False, soft_wrap=True)
+    names = ("series", "times", "change", "new data", "new weights", "covariates", "churn")
+    table = Table(*names, title=f"from {found.before.label} to {found.after.label}, means")
+    for row in found.by_series.to_dict("records"):
+        numbers = [f"{row[name]:+.4g}" for name in ("change", *PARTS)]
+        if not found.has_covariates:
+            numbers[-1] = "none"
+        table.add_row(str(row["unique_id"]), f"{row['n']}", *numbers, f"{row['churn']:.4g}")
+    console.print(table)
+    if not found.has_covariates:
+        console.print("there are no covariates: every channel that is read is forecast too")
+    console.print(f"each time, and the chart: {found.folder}")
+
+
+def _record(found: Explained) -> dict[str, Any]:
+    means = found.table[["change", *PARTS]].mean()
+    sizes = found.table[list(PARTS)].abs().mean()  # rises and falls do not cancel out in these
+    return {
+        "before": _described(found.before),
+        "after": _described(found.after),
+        "n_rows": len(found.table),
+        "change": float(means["change"]),
+        "parts": {name: float(means[name]) for name in PARTS},
+        "covariates_apply": found.has_covariates,
+        "sizes": {name: float(size) for name, size in sizes.items()},
+        "churn": float(found.table["change"].abs().mean()),
+        "series": found.by_series.to_dict("records"),
+        "path": str(found.folder),
+    }
+
+
+def _described(vintage: VintageFile) -> dict[str, str]:
+    return {
+        "cutoff": vintage.cutoff.isoformat(),
+        "model_version": vintage.version,
+        "path": str(vintage.path),
+    }

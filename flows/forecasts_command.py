@@ -1,0 +1,67 @@
+"""`informer forecasts`: what was forecast, and when it was known."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from rich.console import Console
+from rich.table import Table
+
+from flows.answer import finish
+from flows.terminal import as_time
+from tasks.home import find_home
+from tasks.known import Known, forecasts_as_of, write_known
+
+__all__ = ["forecasts"]
+
+SHOWN_ROWS = 24
+
+
+def forecasts(args: argparse.Namespace) -> int:
+    """`informer forecasts as-of TIME [CONF] [--output FILE]`."""
+    time = as_time(args.time, "TIME")
+    output = None if args.output is None else Path(args.output)
+    known = forecasts_as_of(time, args.conf, find_home())
+    path = None if output is None else write_known(known, output)
+    _show(known, path)
+    finish(args, _record(known, path))
+    return 0
+
+
+def _show(known: Known, path: Path | None) -> None:
+    console = Console(highlight=False, soft_wrap=True)
+    ahead = known.rows[known.rows["ds"] > known.time].sort_values(["pipeline", "ds", "unique_id"])
+    names = ("pipeline", "series", "time", "forecast", "10 %", "90 %", "cutoff", "version")
+    table = Table(*names, title=f"what was known at {known.time} of the times after it")
+    for row in ahead.head(SHOWN_ROWS).to_dict("records"):
+        table.add_row(
+            row["pipeline"], row["unique_id"], f"{row['ds']}",
+            *(_number(row.get(name)) for name in ("y_hat", "y_hat_q10", "y_hat_q90")),
+            f"{row['cutoff']}", row["model_version"],
+        )  # fmt: skip
+    if len(ahead):
+        console.print(table)
+    if len(ahead) > SHOWN_ROWS:
+        console.print(f"and {len(ahead) - SHOWN_ROWS:,} more")
+    console.print(
+        f"{len(known.rows):,} rows known at {known.time}, {len(ahead):,} of them of later times"
+    )
+    if path is not None:
+        console.print(f"all of them: {path}")
+
+
+def _number(value: object) -> str:
+    return f"{value:.4g}" if isinstance(value, float) and not pd.isna(value) else ""
+
+
+def _record(known: Known, path: Path | None) -> dict[str, Any]:
+    return {
+        "as_of": known.time.isoformat(),
+        "n_rows": len(known.rows),
+        "n_series": len(known.rows[["pipeline", "unique_id"]].drop_duplicates()),
+        "path": None if path is None else str(path),
+        "pipelines": sorted(known.rows["pipeline"].unique()),
+    }

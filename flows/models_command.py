@@ -1,0 +1,93 @@
+"""`informer models`: the registry by alias, the ledger of promotions."""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import asdict
+
+from rich.console import Console
+from rich.table import Column, Table
+
+from flows.answer import finish
+from flows.terminal import quiet
+from tasks.config import load_config
+from tasks.home import find_home
+from tasks.registry import promote_version, rollback
+from tasks.versions import Version, list_versions, promotions, require_challenger, serving
+
+__all__ = ["models"]
+
+NO_REASON = "no reason was given"
+
+
+def models(args: argparse.Namespace) -> int:
+    """`informer models list|promote|rollback|history CONF [--version N] [--reason TEXT]`."""
+    name = load_config(args.conf, args.overrides, conf_dir=find_home().conf_dir).name
+    quiet(args)
+    actions = {"list": _list, "promote": _promote, "rollback": _rollback, "history": _history}
+    actions[args.action](args, name)
+    return 0
+
+
+def _list(args: argparse.Namespace, name: str) -> None:
+    found = list_versions(name, find_home())
+    columns = ("version", "aliases", "estimator", "made (UTC)", "MSE", "MAE", "coverage", "verdict")
+    table = Table(*(Column(column, overflow="fold") for column in columns), title=name)
+    for one in found:
+        table.add_row(
+            one.version, ", ".join(one.aliases), one.estimator, one.created_at[:16],
+            *_numbers(one), one.verdict,
+        )  # fmt: skip
+    Console().print(table if found else f"model {name} has no version yet")
+    finish(args, {"model_name": name, "versions": [asdict(one) for one in found]})
+
+
+def _numbers(one: Version) -> tuple[str, ...]:
+    values = (one.metrics[error] for error in ("mse", "mae", "coverage"))
+    return tuple("-" if value is None else f"{value:.4f}" for value in values)
+
+
+def _promote(args: argparse.Namespace, name: str) -> None:
+    home = find_home()
+    version = args.version or require_challenger(name, home)
+    reason = args.reason or NO_REASON
+    before = promote_version(name, version, home, reason=reason)
+    if before == version:
+        _say(f"version {version} of {name} serves already: nothing was moved")
+    else:
+        _say(f"version {version} of {name} serves, in place of {before or 'none'}")
+    _finish_move(args, name, reason)
+
+
+def _rollback(args: argparse.Namespace, name: str) -> None:
+    reason = args.reason or NO_REASON
+    version, before = rollback(name, find_home(), reason=reason)
+    _say(f"version {version} of {name} serves again, in place of {before}")
+    _finish_move(args, name, reason)
+
+
+def _finish_move(args: argparse.Namespace, name: str, reason: str) -> None:
+    champion, previous = serving(name, find_home())
+    record = {"model_name": name, "champion_version": champion}
+    finish(args, record | {"previous_version": previous, "reason": reason})
+
+
+def _history(args: argparse.Namespace, name: str) -> None:
+    rows, problems = promotions(name, find_home())
+    columns = ("when (UTC)", "who", "what", "version", "served", "reason")
+    table = Table(*(Column(column, overflow="fold") for column in columns), title=name)
+    for row in rows:
+        what = row.action if row.state == "done" else f"{row.action} ({row.state})"
+        served = f"{row.from_version or '-'} -> {row.to_version or '-'}"
+        table.add_row(row.when[:19], row.who, what, row.version, served, row.reason)
+    console = Console(highlight=False, soft_wrap=True)
+    console.print(table if rows else f"the ledger of {name} has no entry yet", soft_wrap=False)
+    for problem in problems:
+        console.print(f"THE LEDGER IS BROKEN: {problem}")
+    entries = [asdict(row) for row in rows]
+    record = {"model_name": name, "entries": entries, "verified": not problems}
+    finish(args, record | {"problems": problems})
+
+
+def _say(text: str) -> None:
+    Console(highlight=False, soft_wrap=True).print(text)

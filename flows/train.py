@@ -1,0 +1,73 @@
+"""Trials and training: in the process of `retrain`, or a deployment of its own on GPU workers."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, replace
+
+from prefect import flow
+from prefect.runtime import flow_run
+
+from tasks.config import RunConfig
+from tasks.home import Home, find_home
+from tasks.pool import is_sent_away, run_in_pool, training_slot
+from tasks.prepare import Prepared, prepare
+from tasks.sources import Snapshot
+from tasks.spread import further_seeds, score_seed, with_seed
+from tasks.stages import run_stage
+from tasks.track import child_run
+from tasks.train import Trained, log_training
+from tasks.train import train as train_model
+from tasks.tune import tune
+
+__all__ = ["errors_by_seed", "train", "train_anywhere"]
+
+
+def _name() -> str:
+    return f"train {flow_run.parameters['config'].name}"
+
+
+@flow(name="train", flow_run_name=_name, persist_result=True)
+def train(config: RunConfig, raw: Snapshot, run_id: str) -> Trained:
+    """Prepare what `retrain` has read, then search and train; `run_id` is its MLflow run."""
+    home = find_home()
+    config = config.with_space(home.conf_dir)
+    prepared = run_stage(prepare, lambda done: [done.snapshot.path], raw, config, home)
+    return _tune_and_train(prepared, config, run_id, home)
+
+
+def train_anywhere(prepared: Prepared, config: RunConfig, run_id: str, home: Home) -> Trained:
+    """Tune and train: here, or where a deployed run sends it."""
+    if not is_sent_away(config):
+        return _tune_and_train(prepared, config, run_id, home)
+    given = {"config": config.model_dump(mode="json"), "raw": asdict(prepared.raw)}
+    seconds = 2 * 3600 * config.workers.timeout_hours  # of a search and of a training
+    trained: Trained = run_in_pool(f"train/{config.name}", given | {"run_id": run_id}, seconds)
+    return trained
+
+
+def errors_by_seed(
+    prepared: Prepared, trained: Trained, run_id: str, home: Home
+) -> tuple[float, ...]:
+    """The compared error of the same training from each further seed, a nested run each."""
+    found, config = [], trained.config
+    for seed in further_seeds(config):
+        own = with_seed(config, seed)
+        with child_run(run_id, f"seed-{seed}", {"train.seed": seed}, home) as child_id:
+            again = train_anywhere(prepared, own, child_id, home)
+        found.append(score_seed(again.model_dir, seed, prepared, config, run_id, home))
+    return tuple(found)
+
+
+def _tune_and_train(prepared: Prepared, config: RunConfig, run_id: str, home: Home) -> Trained:
+    """Search, then train with what was found, while holding a slot for one training."""
+    seconds = 3600 * config.workers.timeout_hours
+    search = tune.with_options(timeout_seconds=seconds)
+    training = train_model.with_options(timeout_seconds=seconds)
+    with training_slot(config):
+        tuned = run_stage(search, lambda done: [], prepared, config, run_id, home)
+        trained = run_stage(
+            training, lambda done: [done.model_dir], prepared, config, tuned, run_id, home
+        )
+    trained = replace(trained, config=config.with_values(tuned.values))
+    log_training(trained, tuned, run_id, home)
+    return trained

@@ -1,0 +1,1 @@
+"""The replay: held-back rows played as a live stream, once for every policy of retraining."""

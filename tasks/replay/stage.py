@@ -1,0 +1,71 @@
+"""What all policies of a replay share, and where the replay begins."""
+
+from __future__ import annotations
+
+import pandas as pd
+from prefect import task
+from prefect.cache_policies import NO_CACHE
+
+from informer.baselines import Baseline
+from informer.stream import Scales, Stream
+from tasks.config import RunConfig
+from tasks.prepare import Prepared, read_rows
+from tasks.progress import Progress
+from tasks.replay.engine import Played, play
+from tasks.replay.models import Models
+from tasks.replay.parts import default_start, moving_split
+from tasks.replay.policies import Policy, cadence
+
+__all__ = ["Stage", "play_references", "set_stage"]
+
+REFERENCES: tuple[Baseline, ...] = ("seasonal_naive", "linear")
+
+
+class Stage:
+    """What all policies share: the stream, the first model, the units, the models trained so far.
+
+    Attributes:
+        stream: what is known when.
+        scales: what errors are in units of.
+        models: trained once, whichever policy asks.
+        first: the model that serves at first.
+        first_cost: of its training and judging, which no policy is charged for.
+        why: why the stream begins where it does.
+        verdict: the gate's sentence on the first model.
+    """
+
+    def __init__(self, stream: Stream, models: Models, config: RunConfig, why: str) -> None:
+        self.stream, self.models, self.why = stream, models, why
+        self.first, judged, self.first_cost = models.first()
+        self.verdict = judged.decision.reason
+        self.scales: Scales = stream.scales(models.informer.target_std, config.baselines.season)
+
+
+@task(name="stage", cache_policy=NO_CACHE)
+def set_stage(prepared: Prepared, config: RunConfig, start: pd.Timestamp | None) -> Stage:
+    """Lay out the stream and train the model that is there when it begins.
+
+    Raises:
+        ConfigError: too few rows are known before the start, or none follows.
+    """
+    rows = read_rows(prepared)
+    last, why = rows[config.frame.time_column].max(), "it was asked for"
+    if start is None:
+        start, why = default_start(prepared.split, last, config)
+    stream = Stream.begin(rows, config.frame, start, cadence(config), config.model.pred_len)
+    models = Models(stream, moving_split(prepared.split, last, config), config)
+    with Progress("first-model", 1) as progress:
+        stage = Stage(stream, models, config, why)
+        progress.advance(stage.verdict)
+    return stage
+
+
+def play_references(stage: Stage, config: RunConfig) -> list[Played]:
+    """The baselines that the policies are seen beside: fitted at the start, never again."""
+    return [
+        play(
+            Policy(name), stage.models.reference(name), stage.stream, stage.scales, stage.models,
+            config,
+        )
+        for name in REFERENCES
+    ]  # fmt: skip

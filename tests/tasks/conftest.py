@@ -1,0 +1,60 @@
+"""A registry of its own for a test: MLflow's real store, and versions without a model."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import mlflow
+import pytest
+
+from tasks.home import Home
+from tasks.track import connect
+
+NAME = "tiny"
+
+
+class Registry:
+    """The store of one test."""
+
+    def __init__(self, home: Home, client: mlflow.MlflowClient) -> None:
+        self.home, self.client = home, client
+        client.create_registered_model(NAME)
+
+    def add(self, n: int, alias: str | None = "challenger") -> None:
+        """Add `n` versions with the tags that a registered model has."""
+        for _ in range(n):
+            tags = {"data_sha256": "d" * 64, "git_commit": "c0ffee", "estimator": "informer"}
+            made = self.client.create_model_version(
+                NAME, "file:///nowhere", tags=tags, await_creation_for=0
+            )
+            if alias is not None:
+                self.client.set_registered_model_alias(NAME, alias, made.version)
+
+    @property
+    def aliases(self) -> dict[str, str]:
+        """Alias to version."""
+        found = self.client.get_registered_model(NAME).aliases
+        return {alias: str(version) for alias, version in found.items()}
+
+
+@pytest.fixture(scope="session")
+def made_store(tmp_path_factory) -> Path:
+    """MLflow's SQLite file before anything is in it."""
+    home = Home(tmp_path_factory.mktemp("store"))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MLFLOW_TRACKING_URI", home.local_tracking_uri)
+        connect(home)
+    return home.store_dir / "mlflow.db"
+
+
+@pytest.fixture
+def registry(tmp_path, made_store, monkeypatch) -> Registry:
+    """Three versions, none of them serving, the last one the challenger."""
+    home = Home(tmp_path)
+    home.store_dir.mkdir()
+    shutil.copy(made_store, home.store_dir)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", home.local_tracking_uri)
+    made = Registry(home, connect(home))
+    made.add(3)
+    return made
