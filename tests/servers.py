@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import json
 import os
 import signal
@@ -11,12 +13,16 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
 import httpx
 import psutil
+import pytest
+from prefect.settings import PREFECT_API_URL, temporary_settings
+
+from flows.__main__ import main
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 START_S = 120
@@ -47,9 +53,16 @@ class Station:
     url: str
     environment: dict[str, str]
     folder: Path
+    pids: dict[str, int] = field(default_factory=dict)
 
     def call(self, method: str, path: str, **body: Any) -> Any:
-        response = httpx.request(method, f"{self.url}{path}", json=body or None, timeout=30)
+        """One request; one that finds SQLite locked by another is made again."""
+        end = time.monotonic() + 30
+        while True:
+            response = httpx.request(method, f"{self.url}{path}", json=body or None, timeout=30)
+            if response.status_code != 503 or time.monotonic() > end:
+                break
+            time.sleep(1)
         response.raise_for_status()
         return response.json() if response.content else None
 
@@ -85,11 +98,30 @@ class Station:
             env=self.environment | environment, timeout=240,
         )  # fmt: skip
 
-    def informer(self, *argv: str, **environment: str) -> dict[str, Any]:
-        """The JSON object of a command that must succeed."""
-        done = self.command("flows", *argv, "--json", **environment)
-        assert done.returncode == 0, done.stderr + done.stdout
-        return json.loads(done.stdout.splitlines()[-1])
+    def informer(self, *argv: str, home: Path | None = None) -> dict[str, Any]:
+        """The JSON object of a command that must succeed; it runs in this process."""
+        status, out, error = self._main([*argv, "--json"], home)
+        assert status == 0, error + out
+        return json.loads(out.splitlines()[-1])
+
+    def error(self, *argv: str) -> str:
+        """The sentence with which a command fails."""
+        status, out, error = self._main([*argv], None)
+        assert status == 1, out
+        return error
+
+    def _main(self, argv: list[str], home: Path | None) -> tuple[int, str, str]:
+        out, error = io.StringIO(), io.StringIO()
+        with (
+            pytest.MonkeyPatch.context() as patch,
+            temporary_settings({PREFECT_API_URL: self.url}),
+            contextlib.redirect_stdout(out),
+            contextlib.redirect_stderr(error),
+        ):
+            patch.setenv("INFORMER_HOME", str(home or self.folder))
+            patch.setenv("MLFLOW_TRACKING_URI", self.environment["MLFLOW_TRACKING_URI"])
+            status = main(argv)
+        return status, out.getvalue(), error.getvalue()
 
     @contextmanager
     def worker(self, pool: str, log: Path) -> Iterator[subprocess.Popen[bytes]]:
@@ -106,7 +138,7 @@ class Station:
         finally:
             if process.poll() is None:
                 process.send_signal(signal.SIGTERM)
-            process.wait(60)
+            process.wait(90)
 
     def _polled(self, pool: str) -> bool:
         online = {"status": {"any_": ["ONLINE"]}}
@@ -119,7 +151,9 @@ def prefect_station(folder: Path, home: Path) -> Iterator[Station]:
     port = free_port()
     url = f"http://127.0.0.1:{port}/api"
     environment = dict(os.environ) | {
-        "PYTHONPATH": str(REPOSITORY),
+        "PYTHONPATH": os.pathsep.join(
+            filter(None, [str(REPOSITORY), os.environ.get("PYTHONPATH")])
+        ),
         "INFORMER_HOME": str(home),
         "MLFLOW_TRACKING_URI": f"sqlite:///{home / 'mlruns' / 'mlflow.db'}",
         "PREFECT_HOME": str(folder / "prefect"),

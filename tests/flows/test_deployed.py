@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import shutil
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from uuid import uuid4
 
@@ -18,7 +17,7 @@ from tests.servers import REPOSITORY, Station, kill, prefect_station, until
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 IN_PROCESS = "workers: {training_pool: null}\nschedule: {retrain: null, monitor: null}\n"
-RUN_S = 120
+RUN_S = 300
 
 
 @pytest.fixture(scope="module")
@@ -50,7 +49,8 @@ def deployed(station) -> Station:
 @pytest.fixture(scope="module")
 def worker(deployed, tmp_path_factory):
     log = tmp_path_factory.mktemp("worker") / "worker.log"
-    with deployed.worker("cpu", log):
+    with deployed.worker("cpu", log) as process:
+        deployed.pids["worker"] = process.pid
         yield log
 
 
@@ -68,7 +68,7 @@ def tell(station: Station, event: str, pipeline: str = "tiny") -> None:
 
 
 def test_the_repository_s_own_deployments_go_to_a_fresh_server(station):
-    pools = station.informer("setup-automations", INFORMER_HOME=str(REPOSITORY))["changes"]
+    pools = station.informer("setup-automations", home=REPOSITORY)["changes"]
     assert {c["name"]: c["what"] for c in pools if c["kind"] != "automation"} == {
         "cpu": "created", "gpu": "created", "training": "created",
     }  # fmt: skip
@@ -118,6 +118,14 @@ def test_setting_up_twice_changes_nothing(deployed):
     assert [c["name"] for c in moved if c["what"] != "unchanged"] == ["informer-webhook"]
 
 
+def test_without_deployment_or_worker_a_submission_says_so(deployed):
+    assert "prefect deploy --all" in deployed.error("retrain", "tiny", "name=lost", "--deployment")
+    idle = deployed.informer("retrain", "tiny", "--deployment")
+    assert Path(idle["url"]).name == idle["flow_run_id"]
+    assert "informer worker --pool cpu" in idle["warning"]
+    deployed.call("DELETE", f"/flow_runs/{idle['flow_run_id']}")
+
+
 def test_a_submitted_retrain_makes_a_version_and_never_overlaps_itself(deployed, worker):
     first = deployed.informer("retrain", "tiny", "train.epochs=3", "--deployment")
     assert first["status"] == "submitted"
@@ -139,17 +147,19 @@ def test_a_submitted_retrain_makes_a_version_and_never_overlaps_itself(deployed,
 
 def test_a_scheduled_run_is_picked_up(deployed, worker):
     one = deployed.deployment("forecast/tiny")
-    soon = (datetime.now(UTC) + timedelta(seconds=6)).isoformat()
-    schedule = {"interval": 86400, "anchor_date": soon, "timezone": "UTC"}
-    deployed.call(
-        "PATCH", f"/deployments/{one['id']}", schedules=[{"schedule": schedule, "active": True}]
-    )
+    schedule = {"interval": 15, "anchor_date": datetime.now(UTC).isoformat()}
+    schedules = [{"schedule": schedule | {"timezone": "UTC"}, "active": True}]
+    deployed.call("PATCH", f"/deployments/{one['id']}", schedules=schedules)
 
     def done() -> dict | None:
-        began = [r for r in deployed.runs("forecast/tiny") if r["start_time"]]
-        return began[0] if began and began[0]["state_type"] in ("COMPLETED", "FAILED") else None
+        runs = deployed.runs("forecast/tiny")
+        ended = [r for r in runs if r["state_type"] in ("COMPLETED", "FAILED")]
+        return ended[0] if ended else None
 
-    run = until(done, RUN_S, "a scheduled forecast", worker)
+    try:
+        run = until(done, RUN_S, "a scheduled forecast", worker)
+    finally:
+        deployed.call("PATCH", f"/deployments/{one['id']}", schedules=[])
     assert run["auto_scheduled"]
     assert run["state_type"] == "COMPLETED"
 
@@ -177,20 +187,28 @@ def test_drift_retrains_once_a_day_and_a_promotion_forecasts(deployed, worker):
     assert len(new()) == 1  # the server has seen degradation, for it has seen the promotion since
 
 
-def test_what_a_killed_worker_leaves_open_is_closed_and_run_again(deployed, tmp_path):
+def test_slots_that_nobody_holds_are_taken_back(deployed, worker):
+    name = deployed.deployment("retrain/tiny")["global_concurrency_limit"]["name"]
+    for limit in ("training", name):
+        deployed.call("PATCH", f"/v2/concurrency_limits/{limit}", active_slots=1)
+    done = deployed.informer("reconcile")
+    assert {c["id"] for c in done["closed"] if c["kind"] == "slot"} == {"training", name}
+    for limit in ("training", name):
+        assert deployed.call("GET", f"/v2/concurrency_limits/{limit}")["active_slots"] == 0
+
+
+def test_what_a_killed_worker_leaves_open_is_closed_and_run_again(deployed, worker, tmp_path):
     slow = ("tune.n_trials=1", "tune.epochs=30", "train.steps_per_epoch=60", "train.epochs=1")
-    log = tmp_path / "first.log"
-    with deployed.worker("cpu", log) as process:
-        run_id = deployed.informer("retrain", "tiny", *slow, "--deployment")["flow_run_id"]
-        experiment = tracking(deployed).get_experiment_by_name("tiny").experiment_id
+    run_id = deployed.informer("retrain", "tiny", *slow, "--deployment")["flow_run_id"]
+    experiment = tracking(deployed).get_experiment_by_name("tiny").experiment_id
 
-        def trials() -> list:
-            wanted = f"status = 'RUNNING' and tags.prefect_flow_run_id = '{run_id}'"
-            found = tracking(deployed).search_runs([experiment], wanted)
-            return [r for r in found if "mlflow.parentRunId" in r.data.tags and r.data.metrics]
+    def trials() -> list:
+        wanted = f"status = 'RUNNING' and tags.prefect_flow_run_id = '{run_id}'"
+        found = tracking(deployed).search_runs([experiment], wanted)
+        return [r for r in found if "mlflow.parentRunId" in r.data.tags and r.data.metrics]
 
-        trial = until(trials, RUN_S, "a trial", log)[0]
-        kill(process.pid)
+    trial = until(trials, RUN_S, "a trial", worker)[0]
+    kill(deployed.pids["worker"])
     assert deployed.run(run_id)["state_type"] == "RUNNING"
     done = deployed.informer("reconcile")
     closed = {(c["kind"], c["id"]): c["reason"] for c in done["closed"]}
@@ -217,26 +235,3 @@ def test_what_a_killed_worker_leaves_open_is_closed_and_run_again(deployed, tmp_
         again = done["resumed"][0]["flow_run_id"]
         assert deployed.wait(again, RUN_S, log=tmp_path / "second.log") == "COMPLETED"
     assert f"resumed-from:{run_id}" in deployed.run(again)["tags"]
-
-
-def test_slots_that_nobody_holds_are_taken_back(deployed):
-    name = deployed.deployment("retrain/tiny")["global_concurrency_limit"]["name"]
-    for limit in ("training", name):
-        deployed.call("PATCH", f"/v2/concurrency_limits/{limit}", active_slots=1)
-    done = deployed.informer("reconcile")
-    assert {c["id"] for c in done["closed"] if c["kind"] == "slot"} == {"training", name}
-    for limit in ("training", name):
-        assert deployed.call("GET", f"/v2/concurrency_limits/{limit}")["active_slots"] == 0
-
-
-def test_the_same_answers_without_deployment_or_server(deployed, tmp_path):
-    lost = deployed.command("flows", "retrain", "tiny", "name=lost", "--deployment")
-    assert lost.returncode == 1
-    assert "prefect deploy --all" in lost.stderr
-    idle = deployed.informer("retrain", "tiny", "--deployment")
-    assert Path(idle["url"]).name == idle["flow_run_id"]
-    deployed.call(
-        "POST", f"/flow_runs/{idle['flow_run_id']}/set_state",
-        state={"type": "CANCELLED"}, force=True,
-    )  # fmt: skip
-    assert json.dumps(idle)
