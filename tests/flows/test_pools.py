@@ -1,0 +1,88 @@
+"""Trials and training on the workers of another pool, and what a cancelled run leaves behind."""
+
+from __future__ import annotations
+
+import shutil
+
+import mlflow
+import pytest
+
+from tests.flows.conftest import CONTRACT, TINY, weather
+from tests.servers import Station, prefect_station, until
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+UNSCHEDULED = "schedule: {retrain: null, forecast: null, monitor: null}\n"
+RUN_S, STOP_S = 300, 60
+
+
+@pytest.fixture(scope="module")
+def station(tmp_path_factory, empty_store) -> Station:
+    """A server with the deployments of one tiny pipeline, and a worker for either pool."""
+    home = tmp_path_factory.mktemp("home")
+    (home / "conf" / "contracts").mkdir(parents=True)
+    (home / "conf" / "tiny.yaml").write_text(TINY + UNSCHEDULED)
+    (home / "conf" / "contracts" / "tiny.yaml").write_text(CONTRACT)
+    (home / "mlruns").mkdir()
+    shutil.copy(empty_store, home / "mlruns")
+    weather().to_csv(home / "rows.csv", index=False)
+    with prefect_station(tmp_path_factory.mktemp("server"), home) as made:
+        made.informer("deployments", "--write")
+        made.informer("setup-automations")
+        done = made.command("prefect", "--no-prompt", "deploy", "--all")
+        assert done.returncode == 0, done.stdout + done.stderr
+        with made.worker("cpu", home / "cpu.log"), made.worker("gpu", home / "gpu.log"):
+            yield made
+
+
+@pytest.fixture
+def client(station) -> mlflow.MlflowClient:
+    uri = station.environment["MLFLOW_TRACKING_URI"]
+    return mlflow.MlflowClient(uri, registry_uri=uri)
+
+
+def runs_of(client: mlflow.MlflowClient) -> list[mlflow.entities.Run]:
+    return client.search_runs([client.get_experiment_by_name("tiny").experiment_id])
+
+
+def test_training_runs_on_the_pool_for_it_and_the_rest_on_the_other(station, client):
+    asked = station.informer("retrain", "tiny", "--deployment")
+    log = station.folder / "cpu.log"
+    assert station.wait(asked["flow_run_id"], RUN_S, log=log) == "COMPLETED"
+    (trained,) = station.runs("train/tiny")
+    assert trained["state_type"] == "COMPLETED"
+    assert trained["work_pool_name"] == "gpu"
+    assert station.run(asked["flow_run_id"])["work_pool_name"] == "cpu"
+    stages = station.call("POST", "/task_runs/filter", flow_runs={"id": {"any_": [trained["id"]]}})
+    assert {"tune", "train"} <= {stage["name"].rpartition("-")[0] for stage in stages}
+    flow_run_id = f"tags.prefect_flow_run_id = '{asked['flow_run_id']}'"
+    experiment = client.get_experiment_by_name("tiny").experiment_id
+    (run,) = client.search_runs([experiment], flow_run_id)
+    assert run.info.status == "FINISHED"
+    assert len(client.get_metric_history(run.info.run_id, "val_loss")) == 2
+    assert client.get_registered_model("tiny").aliases["challenger"]
+
+
+def test_a_cancelled_run_stops_its_training_in_seconds_and_leaves_nothing_open(station, client):
+    long = ("train.seed=9", "train.epochs=10000", "train.patience=10000", "tune.n_trials=0")
+    asked = station.informer("retrain", "tiny", *long, "--deployment")
+
+    def training() -> list[str]:
+        running = [run for run in runs_of(client) if run.info.status == "RUNNING"]
+        return [run.info.run_id for run in running if "val_loss" in run.data.metrics]
+
+    (run_id,) = until(training, RUN_S, "a training", station.folder / "gpu.log")
+    assert station.call("GET", "/v2/concurrency_limits/training")["active_slots"] == 1
+    cancelling = {"type": "CANCELLING", "name": "Cancelling"}
+    station.call("POST", f"/flow_runs/{asked['flow_run_id']}/set_state", state=cancelling)
+    log = station.folder / "cpu.log"
+    assert station.wait(asked["flow_run_id"], STOP_S, log=log) == "CANCELLED"
+    sent = station.runs("train/tiny")[0]
+    assert station.wait(sent["id"], STOP_S, log=station.folder / "gpu.log") == "CANCELLED"
+    assert {run.info.status for run in runs_of(client)} <= {"FINISHED", "KILLED", "FAILED"}
+    assert client.get_run(run_id).info.status != "FINISHED"
+
+    def free() -> bool:
+        limit = station.call("GET", "/v2/concurrency_limits/training")
+        return limit["active_slots"] == 0
+
+    until(free, STOP_S, "the slot's return")
