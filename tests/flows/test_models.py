@@ -96,6 +96,7 @@ def test_a_worse_challenger_is_refused_and_trains_no_further_seed(runs, home, cl
     assert not (home.run_dir(record["run_id"]) / "spread").exists()
     version = client.get_model_version("rivals", record["model_version"])
     assert version.tags["verdict"] == "HOLD"
+    assert version.tags["run_id"] == record["run_id"]
     assert "| champion |" in version.description
     assert "Prefect: [retrain rivals](http" in version.description
 
