@@ -13,6 +13,7 @@ import numpy as np
 import optuna
 import pandas as pd
 import pytest
+from prefect import flow
 
 from flows.__main__ import main
 from informer import Forecaster
@@ -75,7 +76,6 @@ def test_a_better_challenger_is_promoted_beyond_chance_harm_and_seeds(runs, home
 
 def test_seeds_that_are_trained_already_are_not_trained_again(runs, home, monkeypatch, client):
     config = load_config("tiny", STRONG[1:], conf_dir=home.conf_dir)
-    prepared = prepare.fn(load.fn(config.data.source, config.frame, home), config, home)
     run_id = runs["better"]["run_id"]
     folder = home.run_dir(run_id)
     trained = Trained(folder / "model", config, 0.0, 0.0)
@@ -84,8 +84,13 @@ def test_seeds_that_are_trained_already_are_not_trained_again(runs, home, monkey
     def refuse(*_args, **_kwargs):
         raise AssertionError("trained again")
 
+    @flow
+    def again() -> tuple[float, ...]:
+        prepared = prepare(load(config.data.source, config.frame, home), config, home)
+        return measure_spread(prepared, trained, run_id, folder, home)
+
     monkeypatch.setattr(Forecaster, "fit", refuse)
-    assert set(measure_spread.fn(prepared, trained, run_id, folder, home)) == logged
+    assert set(again()) == logged
 
 
 def test_a_worse_challenger_is_refused_and_trains_no_further_seed(runs, home, client):
