@@ -183,6 +183,7 @@ def register(
         "data_sha256": prepared.raw.sha256,
         "data_source": prepared.raw.source,
         "git_commit": client.get_run(run_id).data.tags.get("git_commit", "unknown"),
+        "run_id": run_id,
     } | {f"test_{name}": f"{value:.6g}" for name, value in measured.items()}
     for key, value in tags.items():
         client.set_model_version_tag(name, version, key, value)

@@ -86,6 +86,7 @@ def test_a_worse_challenger_is_refused_and_trains_no_further_seed(runs, home, cl
     assert client.get_metric_history(record["run_id"], "test_mse_by_seed") == []
     version = client.get_model_version("rivals", record["model_version"])
     assert version.tags["verdict"] == "HOLD"
+    assert version.tags["run_id"] == record["run_id"]
     assert "| champion |" in version.description
     assert "Prefect: [retrain rivals](http" in version.description
 
