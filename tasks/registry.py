@@ -182,11 +182,9 @@ def register(
         "estimator": forecaster.estimator,
         "data_sha256": prepared.raw.sha256,
         "data_source": prepared.raw.source,
-        "git_commit": client.get_run(run_id).data.tags.get("git_commit", "unknown"),
         "run_id": run_id,
     } | {f"test_{name}": f"{value:.6g}" for name, value in measured.items()}
-    for key, value in tags.items():
-        client.set_model_version_tag(name, version, key, value)
+    _tag_version(client, name, version, tags)
     if alias is not None:
         client.set_registered_model_alias(name, alias, version)
     create_link_artifact(
@@ -196,6 +194,15 @@ def register(
         description="The registered model; open it in the MLflow UI under Models",
     )
     return version
+
+
+def _tag_version(
+    client: mlflow.MlflowClient, name: str, version: str, tags: Mapping[str, str]
+) -> None:
+    """Set the tags, and that of the commit which the version's run was made by."""
+    commit = client.get_run(tags["run_id"]).data.tags.get("git_commit", "unknown")
+    for key, value in {**tags, "git_commit": commit}.items():
+        client.set_model_version_tag(name, version, key, value)
 
 
 def version_url(name: str, version: str, home: Home) -> str:
