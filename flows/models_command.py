@@ -5,8 +5,9 @@ from __future__ import annotations
 import argparse
 from dataclasses import asdict
 
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
-from rich.table import Column, Table
+from rich.table import Table
 
 from flows.answer import finish
 from flows.terminal import quiet
@@ -31,12 +32,12 @@ def models(args: argparse.Namespace) -> int:
 
 def _list(args: argparse.Namespace, name: str) -> None:
     found = list_versions(name, find_home())
-    columns = ("version", "aliases", "estimator", "made (UTC)", "MSE", "MAE", "coverage", "verdict")
-    table = Table(*(Column(column, overflow="fold") for column in columns), title=name)
+    columns = ("", "made (UTC)", "estimator", "MSE", "MAE", "in 80 %", "verdict", "aliases")
+    table = Table(*columns, title=name, box=SIMPLE_HEAD, pad_edge=False)
     for one in found:
         table.add_row(
-            one.version, ", ".join(one.aliases), one.estimator, one.created_at[:16],
-            *_numbers(one), one.verdict,
+            one.version, one.created_at[:16].replace("T", " "), one.estimator, *_numbers(one),
+            one.verdict, "\n".join(one.aliases),
         )  # fmt: skip
     Console().print(table if found else f"model {name} has no version yet")
     finish(args, {"model_name": name, "versions": [asdict(one) for one in found]})
@@ -74,12 +75,13 @@ def _finish_move(args: argparse.Namespace, name: str, reason: str) -> None:
 
 def _history(args: argparse.Namespace, name: str) -> None:
     rows, problems = promotions(name, find_home())
-    columns = ("when (UTC)", "who", "what", "version", "served", "reason")
-    table = Table(*(Column(column, overflow="fold") for column in columns), title=name)
+    columns = ("when (UTC)", "what", "version", "served", "why, and who")
+    table = Table(*columns, title=name, box=SIMPLE_HEAD, pad_edge=False)
     for row in rows:
         what = row.action if row.state == "done" else f"{row.action} ({row.state})"
         served = f"{row.from_version or '-'} -> {row.to_version or '-'}"
-        table.add_row(row.when[:19], row.who, what, row.version, served, row.reason)
+        when = row.when[:16].replace("T", " ")
+        table.add_row(when, what, row.version, served, f"{row.reason}; {row.who}")
     console = Console(highlight=False, soft_wrap=True)
     console.print(table if rows else f"the ledger of {name} has no entry yet", soft_wrap=False)
     for problem in problems:

@@ -23,7 +23,7 @@ from tasks.monitor import Findings
 from tasks.plots import forecast_against_actual, png_data_uri
 from tasks.plots_monitor import drift_bars, errors_over_time
 from tasks.sections import MonitorConfig, duration
-from tasks.track import log_figure, resumed_run
+from tasks.track import log_figure, resumed_run, run_url
 from tasks.verdict import in_window
 
 __all__ = ["by_day", "record", "report"]
@@ -95,7 +95,7 @@ def report(
     """
     target = folder / f"{found.subject.last:%Y%m%dT%H%M%S}"
     tables, figures = _tables(found, config), _figures(found, config)
-    page = _markdown(found, config, run_id)
+    page = _markdown(found, config, run_url(run_id, home))
     with replaced_folder(target) as draft:
         for name, table in tables.items():
             table.to_csv(draft / f"{name}.csv", index=False)
@@ -171,7 +171,7 @@ def _log(
         mlflow.log_artifacts(str(target / "data-docs"), "drift")
 
 
-def _markdown(found: Findings, config: RunConfig, run_id: str) -> str:
+def _markdown(found: Findings, config: RunConfig, mlflow_url: str) -> str:
     verdict, compared, promised = found.verdict, found.compared, found.subject.promised
     words = [
         name for name, is_so in (("DEGRADED", verdict.degraded), ("DRIFTED", verdict.drifted))
@@ -180,7 +180,7 @@ def _markdown(found: Findings, config: RunConfig, run_id: str) -> str:
     lines = [
         f"# {config.name}: {' and '.join(words) or 'as promised'}",
         f"Version {promised.version}, the {config.monitor.window} up to {found.subject.last}; "
-        f"MLflow run `{run_id}`.",
+        f"[its run in MLflow]({mlflow_url}).",
         "\n".join(f"- {sentence}" for sentence in verdict.reasons),
         "\n".join(
             [

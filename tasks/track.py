@@ -25,7 +25,7 @@ from tasks.origin import FLOW_RUN_TAG, origin_tags
 
 __all__ = [
     "child_run", "connect", "flatten", "git_commit", "log_figure", "log_frame",
-    "opened_run", "resumed_run", "tracked_run", "ui_url", "validation_logged",
+    "opened_run", "resumed_run", "run_url", "tracked_run", "ui_url", "validation_logged",
 ]  # fmt: skip
 
 LOCAL_UI = "http://127.0.0.1:5000"  # where `make ui` opens MLflow over the local store
@@ -75,6 +75,12 @@ def ui_url(path: str, home: Home) -> str:
     """Where the MLflow UI shows something: on the tracking server, or where `make ui` opens it."""
     server = home.tracking_uri if home.tracking_uri.startswith("http") else LOCAL_UI
     return f"{server.rstrip('/')}/#/{path}"
+
+
+def run_url(run_id: str, home: Home) -> str:
+    """Where the MLflow UI shows a run."""
+    experiment = connect(home).get_run(run_id).info.experiment_id
+    return ui_url(f"experiments/{experiment}/runs/{run_id}", home)
 
 
 def git_commit(home: Home) -> str:
@@ -156,9 +162,8 @@ def tracked_run(
             mlflow.log_dict(whole, "config.json")
             space = whole["tune"]["space"]
             mlflow.log_dict(space if isinstance(space, dict) else {"file": space}, "space.json")
-        experiment = connect(home).get_run(run_id).info.experiment_id
         create_link_artifact(
-            ui_url(f"experiments/{experiment}/runs/{run_id}", home),
+            run_url(run_id, home),
             key="mlflow-run",
             link_text=run_name,
             description="Curves, figures, tables and trials of this run, in MLflow",
