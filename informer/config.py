@@ -208,6 +208,9 @@ class TrainingConfig:
     or the numbers of the GPUs, such as (0, 2); such numbers need a GPU, and a CPU ignores them.
     `loss="pinball"` trains a network of quantiles. `weight_average` validates and keeps averages of
     the weights: exponential (ema), or the mean over the second half of the steps (swa).
+    `highway` is how `linear_highway` is fitted: one ridge regression, or the mean of four (blend).
+    `shrink` keeps, in place of choosing between highway and network by their validation losses,
+    the share of what the networks add to it that all stretches of the validation rows support.
     """
 
     optimizer: Literal["adam", "adamw"] = "adam"
@@ -221,6 +224,8 @@ class TrainingConfig:
     steps_per_epoch: int | None = None
     max_grad_norm: float | None = None
     weight_average: Literal["none", "ema", "swa"] = "none"
+    highway: Literal["ridge", "blend"] = "ridge"
+    shrink: bool = False
     precision: Literal["fp32", "bf16"] = "fp32"
     accelerator: Literal["auto", "cpu", "cuda"] = "auto"
     devices: int | tuple[int, ...] | Literal["auto"] = 1
@@ -232,6 +237,12 @@ class TrainingConfig:
         _require_choice(self, "schedule", ("type1", "type2", "cosine", "onecycle", "constant"))
         _require_choice(self, "loss", ("mse", "mae", "huber", "pinball"))
         _require_choice(self, "weight_average", ("none", "ema", "swa"))
+        _require_choice(self, "highway", ("ridge", "blend"))
+        _require(
+            not self.shrink or self.loss != "pinball",
+            "shrink scales one value a step, and loss='pinball' trains quantiles; set shrink to "
+            "false, or another loss.",
+        )
         _require_choice(self, "precision", ("fp32", "bf16"))
         _require_choice(self, "accelerator", ("auto", "cpu", "cuda"))
         if isinstance(self.devices, list):  # as JSON and YAML spell a tuple
@@ -344,6 +355,15 @@ class ForecasterConfig:
             not self.model.output_attention,
             "output_attention=True returns attention maps that a forecaster has no use for; "
             "set it false here, or call Informer directly.",
+        )
+        needing = [
+            name for name in ("highway", "shrink")
+            if getattr(self.training, name) != getattr(TrainingConfig, name)
+        ]  # fmt: skip
+        _require(
+            self.model.linear_highway or not needing,
+            f"{' and '.join(needing)} would not be read: there is no highway; set "
+            "linear_highway to true, or leave them out.",
         )
 
     @property
