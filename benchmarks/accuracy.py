@@ -92,14 +92,17 @@ def _not_run(name: str) -> str:
 
 
 def _rendered(made: Mapping[str, Any]) -> str:
-    head = ("horizon", "model", "MSE", "MAE", "seeds", "test windows", "seconds")
-    lines = [f"| {' | '.join(head)} |", "|--:|---|--:|--:|--:|--:|--:|"]
+    head = ("horizon", "model", "MSE", "MAE", "in 80 %", "width", "WQL", "seeds", "windows", "s")
+    lines = [f"| {' | '.join(head)} |", f"|--:|---|{'--:|' * (len(head) - 2)}"]
     for row in made["rows"]:
         cells = (
             str(row["horizon"]),
             row["model"],
             _error(row["mse"], row["mse_std"]),
             _error(row["mae"], row["mae_std"]),
+            f"{100 * row['coverage']:.1f} %",
+            f"{row['width']:.2f}",
+            f"{row['wql']:.4f}",
             str(row["seeds"]),
             f"{row['n_windows']:,}",
             f"{row['seconds']:.1f}",

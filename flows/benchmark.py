@@ -89,16 +89,18 @@ def _of(published: Sequence[Published], row: Row) -> list[Published]:
 def _table(rows: Sequence[Row], published: Sequence[Published]) -> Table:
     first = rows[0]
     title = f"{first.data}, features {first.features}, {first.horizon} steps ahead"
-    names = ("model", "MSE", "MAE", "windows", "seconds")
+    names = ("model", "MSE", "MAE", "in 80 %", "WQL", "windows", "seconds")
     columns = (Column(name, no_wrap=True) for name in names)
-    table = Table(*columns, title=title, box=SIMPLE_HEAD, pad_edge=False)
+    table = Table(*columns, title=title, box=SIMPLE_HEAD, pad_edge=False, padding=0)
     lines: list[tuple[float, tuple[str, ...]]] = []
     for row in rows:
         errors = (_error(row.mse, row.mse_std), _error(row.mae, row.mae_std))
-        lines.append((row.mse, (row.model, *errors, f"{row.n_windows:,}", f"{row.seconds:.1f}")))
+        intervals = (f"{100 * row.coverage:.1f} %", f"{row.wql:.4f}")
+        effort = (f"{row.n_windows:,}", f"{row.seconds:.1f}")
+        lines.append((row.mse, (row.model, *errors, *intervals, *effort)))
     for p in published:
         mae = "" if p.mae is None else f"{p.mae:.3f}"
-        lines.append((p.mse, (p.model, f"{p.mse:.3f}", mae, "published", "")))
+        lines.append((p.mse, (p.model, f"{p.mse:.3f}", mae, "", "", "published", "")))
     for _, cells in sorted(lines, key=lambda line: line[0]):
         table.add_row(*cells)
     return table

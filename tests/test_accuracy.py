@@ -17,7 +17,8 @@ ROOT = Path(__file__).parents[1]
 PAGE = (ROOT / "docs" / "accuracy.md").read_text(encoding="utf-8")
 COMMANDS = re.findall(r"^informer (.*?)(?:  #.*)?$", PAGE, flags=re.MULTILINE)
 ROW = {"horizon": 24, "model": "informer", "mse": 0.31, "mae": 0.35, "mse_std": 0.001,
-       "mae_std": None, "seeds": 3, "n_windows": 2857, "seconds": 61.26}  # fmt: skip
+       "mae_std": None, "coverage": 0.8012, "width": 1.234, "wql": 0.21, "seeds": 3,
+       "n_windows": 2857, "seconds": 61.26}  # fmt: skip
 MADE = {"command": "x", "commit": "0123456789abcdef", "torch": "2.0", "device": "a CPU",
         "threads": 2, "rows": [ROW], "commands": ["informer"], "seconds": 4000.0}  # fmt: skip
 
@@ -36,7 +37,10 @@ def test_the_page_is_made_of_the_kept_results(accuracy):
 def test_a_set_that_was_run_has_its_rows_and_how_they_were_made(accuracy, tmp_path):
     (tmp_path / "accuracy-ours-M.json").write_text(json.dumps(MADE))
     text = accuracy.render(tmp_path)
-    assert "| 24 | informer | 0.3100 ± 0.0010 | 0.3500 | 3 | 2,857 | 61.3 |" in text
+    assert (
+        "| 24 | informer | 0.3100 ± 0.0010 | 0.3500 | 80.1 % | 1.23 | 0.2100 | 3 | 2,857 | 61.3 |"
+        in text
+    )
     assert "1 h 7 min in all, on a CPU, 2 threads, torch 2.0, commit `0123456789ab`" in text
     assert text.count("Not run yet") == 3
 
