@@ -24,6 +24,7 @@ __all__ = ["kept_share", "shrink"]
 
 SHARES = tuple(step / 20 for step in range(21))
 MOST_STRETCHES, FEWEST_STRETCHES = 10, 3
+DOUBT = 2.0  # standard errors that are added to the error of a share
 
 logger = logging.getLogger(__name__)
 
@@ -54,7 +55,7 @@ def shrink(networks: Sequence[Informer], val: Windows, seed: int) -> float:
 
 
 def kept_share(errors: Tensor, n_stretches: int) -> float:
-    """The one of `SHARES` with the least error, a standard error over stretches of time added.
+    """The one of `SHARES` with the least error, two standard errors over stretches of time added.
 
     Squared and absolute errors count alike, each against that of the highway alone.
 
@@ -69,7 +70,7 @@ def kept_share(errors: Tensor, n_stretches: int) -> float:
     if len(means) < 2:
         return 0.0
     doubt = means.std(dim=0) / len(means) ** 0.5
-    return SHARES[int((means.mean(dim=0) + doubt).argmin())]
+    return SHARES[int((means.mean(dim=0) + DOUBT * doubt).argmin())]
 
 
 def _errors(truth: Tensor, added: Tensor) -> Tensor:
