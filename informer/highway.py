@@ -95,7 +95,7 @@ def _least_error(fitted: _Moments, judged: _Moments, prior: Tensor) -> Tensor:
     centre = identity - prior.mean(dim=1, keepdim=True)
     gram = centre.mT @ fitted.gram @ centre
     cross = centre.mT @ (fitted.cross - fitted.gram @ prior)
-    maps = [
+    maps: list[Tensor] = [
         prior + centre @ torch.linalg.solve(gram + penalty * identity, cross)
         for penalty in PENALTIES
     ]

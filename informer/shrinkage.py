@@ -48,8 +48,8 @@ def shrink(networks: Sequence[Informer], val: Windows, seed: int) -> float:
     n_stretches = min(MOST_STRETCHES, max(FEWEST_STRETCHES, len(val) // val.pred_len))
     share = kept_share(torch.cat(errors), n_stretches)
     for network in networks:
-        network.projection.weight *= share
-        network.projection.bias *= share
+        for parameter in network.projection.parameters():
+            parameter.mul_(share)
     logger.info("%.0f %% of what the network adds to its highway is kept", 100 * share)
     return share
 
