@@ -2,7 +2,8 @@
 
     python benchmarks/accuracy.py                     our configuration, features M and S
     python benchmarks/accuracy.py paper-M paper-S     the paper's rows: hours on a CPU
-    python benchmarks/accuracy.py paper-M --horizons 24 --seeds 1      a part of them
+    python benchmarks/accuracy.py paper-M --horizons 24 --seeds 1 --with train.precision=bf16
+                                                      a part of them, with another value of a field
     python benchmarks/accuracy.py --write             only put the kept results into the page
 
 Each set of rows is kept in `benchmarks/results/accuracy-<set>.json`, written after each horizon and
@@ -65,10 +66,10 @@ SETS = {
 }
 
 
-def run(name: str, horizons: Sequence[int], seeds: int) -> None:
+def run(name: str, horizons: Sequence[int], seeds: int, overrides: Sequence[str]) -> None:
     """Run the commands of a set, one after another, and keep the rows of each when it is done."""
     for horizon in [h for h in SETS[name].horizons if not horizons or h in horizons]:
-        command = SETS[name].command.format(horizon=horizon, seeds=seeds)
+        command = " ".join([SETS[name].command.format(horizon=horizon, seeds=seeds), *overrides])
         commit, start = environment()["commit"], time.perf_counter()
         with tempfile.TemporaryDirectory() as folder:
             output = Path(folder) / "rows.json"
@@ -173,6 +174,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("sets", nargs="*", metavar="SET", help=f"of {', '.join(SETS)}")
     parser.add_argument("--horizons", nargs="+", type=int, default=[], help="of these alone")
     parser.add_argument("--seeds", type=int, default=SEEDS, help="over which a row is the mean")
+    parser.add_argument(
+        "--with", nargs="+", default=[], dest="overrides", metavar="KEY=VALUE", help="of fields"
+    )
     parser.add_argument("--write", action="store_true", help="run nothing, write the page alone")
     options = parser.parse_args(argv)
     unknown = sorted(set(options.sets) - set(SETS))
@@ -180,7 +184,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         parser.error(f"{unknown[0]} is no set of rows; known are {', '.join(SETS)}")
     if not options.write:
         for name in options.sets or ("ours-M", "ours-S"):
-            run(name, options.horizons, options.seeds)
+            run(name, options.horizons, options.seeds, options.overrides)
     PAGE.write_text(written(PAGE.read_text(encoding="utf-8"), render(RESULTS)), encoding="utf-8")
     print(f"written: docs/{PAGE.name}")
     return 0
