@@ -37,6 +37,8 @@ columns: {date: {type: time}, heat: {type: number}, load: {type: number}}
 PUBLISHED = """\
 - {data: load, features: M, model: Theirs, source: a paper, note: on a Monday,
    rows: {4: {mse: 0.5}}}
+- {data: load, features: M, model: A model with a name that is as long as some are, source: another,
+   rows: {6: {mse: 0.25, mae: 0.125}}}
 """
 
 
@@ -125,6 +127,7 @@ def test_every_horizon_and_model_has_a_row_of_all_test_windows(runs):
         assert row["width"] > 0
     assert any({"Theirs", "0.500", "published"} <= set(line.split()) for line in out.splitlines())
     assert "Theirs: a paper; on a Monday" in out
+    assert "…" not in out  # a long name takes two lines, the numbers stay whole
     assert "benchmark" in err  # the bar
 
 
