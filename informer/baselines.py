@@ -91,7 +91,7 @@ class ClosedFormLinear:
         cross = torch.zeros(look_back, train.pred_len, dtype=torch.float64)
         n_rows = 0
         for index in torch.split(torch.arange(len(train)), CHUNK):
-            x, y, _ = _differences(train, index, look_back)
+            x, y, _ = differences(train, index, look_back)
             gram += (x.mT @ x).double()
             cross += (x.mT @ y).double()
             n_rows += len(x)
@@ -105,12 +105,12 @@ class ClosedFormLinear:
 
     def predict(self, windows: Windows, index: Tensor) -> Tensor:
         """(B, P, C_t) forecasts of the windows numbered by `index`, scaled."""
-        x, _, last = _differences(windows, index, self.look_back)
+        x, _, last = differences(windows, index, self.look_back)
         flat = x @ self.weight.to(x.device)  # (B * C_t, P)
         return flat.view(len(index), -1, windows.pred_len).mT + last
 
 
-def _differences(windows: Windows, index: Tensor, look_back: int) -> tuple[Tensor, Tensor, Tensor]:
+def differences(windows: Windows, index: Tensor, look_back: int) -> tuple[Tensor, Tensor, Tensor]:
     """History and horizon less the last value: (B * C_t, L), (B * C_t, P), and it, (B, 1, C_t)."""
     origins = windows.origins[index][:, None]
     channels = windows.values[:, -windows.n_targets :]
@@ -125,7 +125,7 @@ def _differences(windows: Windows, index: Tensor, look_back: int) -> tuple[Tenso
 def _squared_error(candidate: ClosedFormLinear, windows: Windows) -> float:
     total = 0.0
     for index in torch.split(torch.arange(len(windows)), CHUNK):
-        x, y, _ = _differences(windows, index, candidate.look_back)
+        x, y, _ = differences(windows, index, candidate.look_back)
         total += float(((x @ candidate.weight - y) ** 2).sum())
     return total
 

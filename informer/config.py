@@ -228,6 +228,10 @@ class TrainingConfig:
     """The total gradient norm is clipped to this; empty: not at all."""
     weight_average: Literal["none", "ema", "swa"] = "none"
     """Average of the weights that is validated and kept: ema, or swa (the second half)."""
+    highway: Literal["ridge", "blend"] = "ridge"
+    """How `model.linear_highway` is fitted: one ridge regression, or the mean of four (blend)."""
+    shrink: bool = False
+    """Keep the share of what the networks add to the highway that all validation rows support."""
     precision: Literal["fp32", "bf16"] = "fp32"
     """fp32, or bf16 where that is safe; the weights stay in float32."""
     accelerator: Literal["auto", "cpu", "cuda"] = "auto"
@@ -244,6 +248,12 @@ class TrainingConfig:
         require_choice(self, "schedule", ("type1", "type2", "cosine", "onecycle", "constant"))
         require_choice(self, "loss", ("mse", "mae", "huber", "pinball"))
         require_choice(self, "weight_average", ("none", "ema", "swa"))
+        require_choice(self, "highway", ("ridge", "blend"))
+        require(
+            not self.shrink or self.loss != "pinball",
+            "shrink scales one value a step, and loss='pinball' trains quantiles; set shrink to "
+            "false, or another loss.",
+        )
         require_choice(self, "precision", ("fp32", "bf16"))
         require_choice(self, "accelerator", ("auto", "cpu", "cuda"))
         if isinstance(self.devices, list):  # as JSON and YAML spell a tuple
@@ -361,6 +371,15 @@ class ForecasterConfig:
             not self.model.output_attention,
             "output_attention=True returns attention maps that a forecaster has no use for; "
             "set it false here, or call Informer directly.",
+        )
+        needing = [
+            name for name in ("highway", "shrink")
+            if getattr(self.training, name) != getattr(TrainingConfig, name)
+        ]  # fmt: skip
+        require(
+            self.model.linear_highway or not needing,
+            f"{' and '.join(needing)} would not be read: there is no highway; set "
+            "linear_highway to true, or leave them out.",
         )
 
     @property

@@ -8,11 +8,14 @@ from functools import partial
 from pathlib import Path
 
 import torch
+from torch import Tensor
 
 from informer.baselines import ClosedFormLinear
 from informer.config import ForecasterConfig
 from informer.data.windows import Windows
+from informer.highway import blended_highway
 from informer.nn.model import Informer
+from informer.shrinkage import shrink
 from informer.training.loop import EpochRecord, fit
 from informer.training.records import OnEpoch, OnStep
 
@@ -32,7 +35,8 @@ def train_networks(
 
     Args:
         train: windows to learn from.
-        val: windows that choose the best epoch of each network, and the highway's penalty.
+        val: windows that choose the best epoch of each network, the highway's penalties, and with
+            `training.shrink` the share of the networks' own part that is kept.
         config: of the forecaster.
         checkpoint_dir: where a training that was cut off goes on from; a folder in it for each
             member of an ensemble.
@@ -40,12 +44,11 @@ def train_networks(
         on_step: called now and then with step, steps in all, and train loss.
 
     Returns:
-        The networks, and the epochs of all of them, network by network.
+        The networks, and the epochs of all of them, network by network. The losses are those of
+        each network alone, before it is shrunk.
     """
     networks, history = [], []
-    highway = None
-    if config.model.linear_highway:
-        highway = ClosedFormLinear.fit(train, val, config.model.seq_len).weight
+    highway = _highway(train, val, config) if config.model.linear_highway else None
     for member in range(1, config.ensemble + 1):
         training = replace(config.training, seed=config.training.seed + member - 1)
         torch.manual_seed(training.seed)
@@ -60,11 +63,20 @@ def train_networks(
             checkpoint_dir=folder,
             on_epoch=None if on_epoch is None else partial(_report, on_epoch, member),
             on_step=None if on_step is None else partial(_step, on_step, member, config.ensemble),
-            validate_start=highway is not None,
+            validate_start=highway is not None and not config.training.shrink,
         )  # fmt: skip
         networks.append(network)
         history += [replace(record, member=member) for record in result.history]
+    if config.training.shrink:
+        shrink(networks, val, config.training.seed)
     return tuple(networks), tuple(history)
+
+
+def _highway(train: Windows, val: Windows, config: ForecasterConfig) -> Tensor:
+    """(L, P) the linear map of the networks' highway."""
+    if config.training.highway == "blend":
+        return blended_highway(train, val, config.model.seq_len, config.season)
+    return ClosedFormLinear.fit(train, val, config.model.seq_len).weight
 
 
 def _report(on_epoch: OnEpoch, member: int, record: EpochRecord) -> None:

@@ -37,7 +37,7 @@ CJK = re.compile(r"[\u4e00-\u9fff]")
 # Fields of the network and of the training that benchmarks/parameters.py does not vary.
 NOT_VARIED = {
     "model.enc_in", "model.dec_in", "model.c_out", "model.freq", "model.quantiles",
-    "model.output_attention",
+    "model.output_attention", "train.highway", "train.shrink",
     "train.epochs", "train.patience", "train.accelerator", "train.devices", "train.compile",
 }  # fmt: skip
 SECTIONS = ("frame", "model", "training")  # of ForecasterConfig, which the pipeline has too

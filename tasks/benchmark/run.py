@@ -11,21 +11,20 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal
 
-import numpy as np
 import torch
 
 from informer.baselines import CLASSICAL, look_back_of
 from informer.config import ForecasterConfig
-from informer.data.panel import Panel
 from informer.errors import FrameError
 from informer.forecaster import Estimator, Forecaster
-from informer.scoring import measured
+from informer.metrics import summarize
+from informer.scoring import mase_scales, score_windows
 from tasks.benchmark.setting import INFORMER, Setting
 from tasks.config import RunConfig
 
-__all__ = ["PARTS", "Row", "Tick", "count_fits", "run_horizon", "scaled_errors"]
+__all__ = ["PARTS", "Row", "Tick", "count_fits", "run_horizon", "score"]
 
-CHUNK = 1024  # windows forecast at a time: a long horizon of all would not fit into memory
+SCORES = ("mse", "mae", "coverage", "width", "wql")
 PARTS = 100  # into which the progress of one fit is cut
 
 Tick = Callable[[int, int, str], None]
@@ -43,6 +42,9 @@ class Row:
         horizon: steps ahead.
         model: `informer` or the name of a baseline.
         mse, mae: over all windows, steps and targets; the mean over the seeds.
+        coverage, width: of the interval from q10 to q90, the width in the errors' unit; the mean
+            over the seeds.
+        wql: weighted quantile loss as GIFT-Eval defines it; the mean over the seeds.
         mse_std, mae_std: sample deviation over the seeds; None for a single seed of what has one.
         seeds: how many were run; 1 for what has none.
         n_windows: test windows scored: all there are, but for a classical model's stride.
@@ -57,6 +59,9 @@ class Row:
     model: str
     mse: float
     mae: float
+    coverage: float
+    width: float
+    wql: float
     mse_std: float | None
     mae_std: float | None
     seeds: int
@@ -112,29 +117,21 @@ def run_horizon(setting: Setting, horizon: int, tick: Tick) -> list[Row]:
     return rows
 
 
-def scaled_errors(
-    forecaster: Forecaster, panel: Panel, origins: torch.Tensor
-) -> tuple[float, float]:
-    """MSE and MAE over every value that was measured, in units of the train rows' deviation.
+def score(forecaster: Forecaster, setting: Setting, origins: torch.Tensor) -> dict[str, float]:
+    """The `SCORES` over every value that was measured.
 
     Args:
         forecaster: what forecasts.
-        panel: regular series in the data's units.
-        origins: (N,) rows of `panel` that are the first forecast step.
+        setting: whose panel is forecast.
+        origins: (N,) rows of the panel that are the first forecast step.
     """
-    ahead = np.arange(forecaster.config.model.pred_len)
-    truth = measured(panel, len(forecaster.config.frame.targets))  # (T, C_t)
-    squared = absolute = count = 0.0
-    for part in torch.split(origins, CHUNK):
-        forecast = forecaster.forecast_windows(panel, part)[0]  # (N, P, C_t)
-        error = (forecast - truth[part.numpy()[:, None] + ahead]) / forecaster.target_std
-        error = error[~np.isnan(error)]
-        squared += float((error**2).sum())
-        absolute += float(np.abs(error).sum())
-        count += len(error)
-    if not count:
+    config, start = forecaster.config, setting.split.test_start
+    scale = mase_scales(setting.panel, start, config.season, len(config.frame.targets))
+    table, _ = score_windows(forecaster, setting.panel, origins, (forecaster.target_std, scale))
+    if not table["n"].sum():
         raise FrameError("no value of the test rows was measured. Move the split or supply rows.")
-    return squared / count, absolute / count
+    pooled = summarize(table.assign(of=""), ["of"]).iloc[0]
+    return {name: float(pooled[name]) for name in SCORES}
 
 
 def _origins(setting: Setting, config: RunConfig) -> torch.Tensor:
@@ -160,14 +157,14 @@ def _run(
     seed: int,
     origins: torch.Tensor,
     on_step: Callable[[int, int, float], None],
-) -> tuple[float, float, float]:
-    """MSE, MAE and seconds of one fit."""
+) -> dict[str, float]:
+    """The scores and the seconds of one fit."""
     start = time.perf_counter()
     library: ForecasterConfig = config.forecaster_for(setting.split)
     library = replace(library, training=replace(library.training, seed=seed))
     forecaster = Forecaster.fit(setting.known, library, estimator=model, on_step=on_step)
-    mse, mae = scaled_errors(forecaster, setting.panel, origins)
-    return mse, mae, time.perf_counter() - start
+    scores = score(forecaster, setting, origins)
+    return scores | {"seconds": time.perf_counter() - start}
 
 
 def _within(tick: Tick, done: int, note: str) -> Callable[[int, int, float], None]:
@@ -178,24 +175,23 @@ def _row(
     setting: Setting,
     config: RunConfig,
     model: str,
-    runs: list[tuple[float, float, float]],
+    runs: list[dict[str, float]],
     n_windows: int,
     tuned: dict[str, Any],
 ) -> Row:
-    mse, mae, seconds = (list(values) for values in zip(*runs, strict=True))
+    mean = {name: statistics.fmean(run[name] for run in runs) for name in (*SCORES, "seconds")}
     return Row(
         conf=setting.conf,
         data=setting.data,
         features=config.frame.features,
         horizon=config.model.pred_len,
         model=model,
-        mse=statistics.fmean(mse),
-        mae=statistics.fmean(mae),
-        mse_std=_spread(mse, model),
-        mae_std=_spread(mae, model),
+        **{name: mean[name] for name in SCORES},
+        mse_std=_spread([run["mse"] for run in runs], model),
+        mae_std=_spread([run["mae"] for run in runs], model),
         seeds=len(runs),
         n_windows=n_windows,
-        seconds=round(statistics.fmean(seconds), 3),
+        seconds=round(mean["seconds"], 3),
         tuned=tuned if model == INFORMER else {},
     )
 

@@ -12,6 +12,7 @@ import pytest
 from flows import benchmark as command
 from flows.__main__ import main
 from informer.errors import TrainingError
+from informer.metrics import summarize
 from tasks.benchmark import run as run_module
 
 N = 300  # hours: 180 train, 60 validate, 60 test
@@ -36,6 +37,8 @@ columns: {date: {type: time}, heat: {type: number}, load: {type: number}}
 PUBLISHED = """\
 - {data: load, features: M, model: Theirs, source: a paper, note: on a Monday,
    rows: {4: {mse: 0.5}}}
+- {data: load, features: M, model: A model with a name that is as long as some are, source: another,
+   rows: {6: {mse: 0.25, mae: 0.125}}}
 """
 
 
@@ -120,9 +123,31 @@ def test_every_horizon_and_model_has_a_row_of_all_test_windows(runs):
         assert row["seeds"] == (2 if row["model"] == "informer" else 1)
         assert (row["mse_std"] > 0) == (row["model"] == "informer")
         assert row["seconds"] > 0
+        assert 0.5 < row["coverage"] < 1
+        assert row["width"] > 0
     assert any({"Theirs", "0.500", "published"} <= set(line.split()) for line in out.splitlines())
     assert "Theirs: a paper; on a Monday" in out
+    assert "…" not in out  # a long name takes two lines, the numbers stay whole
     assert "benchmark" in err  # the bar
+
+
+def test_the_quantile_loss_is_that_of_the_evaluation(runs, monkeypatch):
+    from informer.backtest import backtest
+
+    seen = []
+    fit = run_module.Forecaster.fit
+
+    def spy(frame, config, **options):
+        seen.append(fit(frame, config, **options))
+        return seen[-1]
+
+    monkeypatch.setattr(run_module.Forecaster, "fit", spy)
+    (row,), _, _ = runs("load", "--models", "seasonal_naive", "--horizon", "4")
+    start, step = load_table()["date"].iloc[240], pd.Timedelta(hours=1)
+    whole = backtest({"it": seen[0]}, load_table(), (start, start + 60 * step))
+    expected = summarize(whole.scores, ["model"]).iloc[0]
+    for name in ("coverage", "width", "wql"):
+        assert row[name] == pytest.approx(expected[name])
 
 
 @pytest.mark.parametrize(("model", "season"), [("naive", 1), ("seasonal_naive", 24)])

@@ -260,6 +260,34 @@ def test_a_training_over_the_highway_is_never_worse_than_the_linear_model():
     np.testing.assert_allclose(found.predict(history())["y_hat"], linear["y_hat"], rtol=1e-4)
 
 
+def test_a_shrunk_ensemble_over_a_blended_highway_is_saved_as_any_other(tmp_path):
+    model = replace(CONFIG.model, linear_highway=True)
+    training = replace(CONFIG.training, highway="blend", shrink=True)
+    config = replace(CONFIG, model=model, training=training, ensemble=2)
+    found = Forecaster.fit(history(), config)
+    assert min(record.epoch for record in found.history) == 1  # no epoch 0 to fall back to
+    one, other = found.predictor.models
+    torch.testing.assert_close(one.highway, other.highway)
+    ridge = Forecaster.fit(history(), replace(CONFIG, look_back=24), estimator="linear")
+    assert float((one.highway - ridge.predictor.weight).abs().max()) > 1e-3
+    loaded = Forecaster.load(found.save(tmp_path / "model"))
+    pd.testing.assert_frame_equal(loaded.predict(history()), found.predict(history()))
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"shrink": True}, "shrink would not be read"),
+        ({"highway": "blend"}, "highway would not be read"),
+        ({"shrink": True, "loss": "pinball"}, "shrink scales one value"),
+        ({"highway": "mean"}, "use one of ridge, blend"),
+    ],
+)
+def test_an_option_of_the_highway_that_cannot_be_is_refused(values, message):
+    with pytest.raises(ConfigError, match=message):
+        replace(CONFIG, training=replace(CONFIG.training, **values))
+
+
 def test_a_network_of_quantiles_forecasts_its_median():
     found = Forecaster.fit(history(), replace(MODERN, ensemble=1))
     assert found.predictor.levels == CONFIG.quantiles
