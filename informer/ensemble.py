@@ -15,7 +15,7 @@ from informer.config import ForecasterConfig
 from informer.data.windows import Windows
 from informer.highway import blended_highway
 from informer.nn.model import Informer
-from informer.shrinkage import shrink, shrunk_map
+from informer.shrinkage import shrink
 from informer.training.loop import EpochRecord, fit
 from informer.training.records import OnEpoch, OnStep
 
@@ -74,12 +74,9 @@ def train_networks(
 
 def _highway(train: Windows, val: Windows, config: ForecasterConfig) -> Tensor:
     """(L, P) the linear map of the networks' highway."""
-    look_back = config.model.seq_len
-    ridge = ClosedFormLinear.fit(train, val, look_back).weight
-    if config.training.highway == "ridge":
-        return ridge
-    blend = blended_highway(train, val, look_back, config.season)
-    return shrunk_map(ridge, blend, val) if config.training.shrink else blend
+    if config.training.highway == "blend":
+        return blended_highway(train, val, config.model.seq_len, config.season)
+    return ClosedFormLinear.fit(train, val, config.model.seq_len).weight
 
 
 def _report(on_epoch: OnEpoch, member: int, record: EpochRecord) -> None:

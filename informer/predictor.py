@@ -16,7 +16,7 @@ from informer.config import MEDIAN
 from informer.data.windows import Windows
 from informer.nn.model import Informer
 
-__all__ = ["BATCH", "NetworkPredictor", "Predictor", "n_forecasts", "predict_levels"]
+__all__ = ["NetworkPredictor", "Predictor", "n_forecasts", "predict_levels"]
 
 BATCH = 512
 

@@ -2,7 +2,7 @@
 
 What a network adds to its linear highway was chosen on windows of one time and serves another; as a
 rule a part of it is an error of its own. Only the share that validation windows of every stretch of
-time support is kept. The same holds for a blended highway against one ridge regression.
+time support is kept.
 
 N windows   P pred_len   C_t targets
 """
@@ -18,9 +18,9 @@ from torch import Tensor
 from informer.baselines import ClosedFormLinear
 from informer.data.windows import Windows
 from informer.nn.model import Informer
-from informer.predictor import BATCH, NetworkPredictor, Predictor
+from informer.predictor import NetworkPredictor, predict_levels
 
-__all__ = ["kept_share", "shrink", "shrunk_map"]
+__all__ = ["kept_share", "shrink"]
 
 SHARES = tuple(step / 20 for step in range(21))
 MOST_STRETCHES, FEWEST_STRETCHES = 10, 3
@@ -38,33 +38,20 @@ def shrink(networks: Sequence[Informer], val: Windows, seed: int) -> float:
         val: windows that none of them was trained on, in order of time.
         seed: of the first network's sampled keys.
     """
-    share = _supported(
-        ClosedFormLinear(networks[0].highway), NetworkPredictor(tuple(networks), seed), val
-    )
+    linear = ClosedFormLinear(networks[0].highway)
+    targets = val.values[:, -val.n_targets :]
+    errors = []
+    for index, forecast in predict_levels(NetworkPredictor(tuple(networks), seed), val):
+        rows = val.origins[index][:, None] + torch.arange(val.pred_len)  # (B, P)
+        start = linear.predict(val, index)  # (B, P, C_t)
+        errors.append(_errors(targets[rows] - start, forecast[:, 0] - start))
+    n_stretches = min(MOST_STRETCHES, max(FEWEST_STRETCHES, len(val) // val.pred_len))
+    share = kept_share(torch.cat(errors), n_stretches)
     for network in networks:
         for parameter in network.projection.parameters():
             parameter.mul_(share)
     logger.info("%.0f %% of what the network adds to its highway is kept", 100 * share)
     return share
-
-
-def shrunk_map(start: Tensor, other: Tensor, val: Windows) -> Tensor:
-    """(L, P) the linear map `start`, moved towards `other` by the share that `val` supports."""
-    share = _supported(ClosedFormLinear(start), ClosedFormLinear(other), val)
-    logger.info("%.0f %% of the way from one regression to the blend is gone", 100 * share)
-    return start + share * (other - start)
-
-
-def _supported(start: Predictor, other: Predictor, val: Windows) -> float:
-    """The share of the way from one forecast to another that all stretches of `val` support."""
-    targets = val.values[:, -val.n_targets :]
-    errors = []
-    for index in torch.split(torch.arange(len(val)), BATCH):
-        rows = val.origins[index][:, None] + torch.arange(val.pred_len)  # (B, P)
-        from_start = start.predict(val, index)  # (B, P, C_t)
-        errors.append(_errors(targets[rows] - from_start, other.predict(val, index) - from_start))
-    n_stretches = min(MOST_STRETCHES, max(FEWEST_STRETCHES, len(val) // val.pred_len))
-    return kept_share(torch.cat(errors), n_stretches)
 
 
 def kept_share(errors: Tensor, n_stretches: int) -> float:
