@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from flows.__main__ import _parser
+from flows.parser import make_parser
 from tasks.reference.flags import SPECS, Flags
 
 DOCS = Path(__file__).parents[1] / "docs"
@@ -17,7 +17,7 @@ COMMANDS = [line for line in PAGE.splitlines() if line.startswith(".venv/bin/inf
 
 def options() -> set[str]:
     """Every flag that `informer reference` takes."""
-    (commands,) = (a for a in _parser()._actions if a.dest == "command")
+    (commands,) = (a for a in make_parser()._actions if a.dest == "command")
     parser = commands.choices["reference"]
     return {name for action in parser._actions for name in action.option_strings} - {"-h", "--help"}
 
@@ -53,7 +53,7 @@ def test_the_default_on_the_page_is_the_code_s(name):
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_a_documented_command_parses(command):
-    _parser().parse_args(command.split("#")[0].split()[1:])
+    make_parser().parse_args(command.split("#")[0].split()[1:])
 
 
 def test_a_linked_file_exists():
