@@ -210,7 +210,8 @@ class TrainingConfig:
     the weights: exponential (ema), or the mean over the second half of the steps (swa).
     `highway` is how `linear_highway` is fitted: one ridge regression, or the mean of four (blend).
     `shrink` keeps, in place of choosing between highway and network by their validation losses,
-    the share of what the networks add to it that all stretches of the validation rows support.
+    the share of what the networks add to it, and of what blend adds to ridge, that all stretches of
+    the validation rows support.
     """
 
     optimizer: Literal["adam", "adamw"] = "adam"
