@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 from informer.data.calendar import n_calendar_features, pandas_offset
 from informer.errors import ConfigError
-from informer.require import require, require_at_least, require_choice
+from informer.require import require, require_at_least, require_choice, require_levels
 
 __all__ = [
     "BESIDE_THE_PAPER", "ForecasterConfig", "FrameConfig", "InformerConfig", "TrainingConfig",
@@ -25,18 +25,6 @@ BESIDE_THE_PAPER = (
     "quantiles",
 )  # fmt: skip
 """The fields of `InformerConfig` whose defaults are the paper's model and other values are not."""
-
-
-def _require_levels(levels: tuple[float, ...], *, median: bool) -> None:
-    require(
-        all(0 < q < 1 for q in levels) and list(levels) == sorted(set(levels)),
-        f"quantiles are {list(levels)}; give rising levels strictly between 0 and 1.",
-    )
-    require(
-        not median or MEDIAN in levels,
-        f"quantiles are {list(levels)}, without the median, which is what a network of quantiles "
-        "forecasts as y_hat; add 0.5.",
-    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -156,7 +144,7 @@ class InformerConfig:
                 f"padding={self.padding} would not be read: decoder_input='highway' fills the "
                 "horizon; set padding to 0, or decoder_input to 'zeros'.",
             )
-        _require_levels(self.quantiles, median=bool(self.quantiles))
+        require_levels(self.quantiles, median=bool(self.quantiles))
         readable = min(self.enc_in, self.dec_in)
         require(
             not self.channel_independent or self.c_out <= readable,
@@ -231,7 +219,7 @@ class TrainingConfig:
     highway: Literal["ridge", "blend"] = "ridge"
     """How `model.linear_highway` is fitted: one ridge regression, or the mean of four (blend)."""
     shrink: bool = False
-    """Keep the share of what the networks add to the highway that all validation rows support."""
+    """Keep the share of what networks and blend add that all validation rows support."""
     precision: Literal["fp32", "bf16"] = "fp32"
     """fp32, or bf16 where that is safe; the weights stay in float32."""
     accelerator: Literal["auto", "cpu", "cuda"] = "auto"
@@ -366,7 +354,7 @@ class ForecasterConfig:
         if isinstance(self.quantiles, list):  # as JSON and YAML spell a tuple
             object.__setattr__(self, "quantiles", tuple(self.quantiles))
         require_at_least(self, 1, "season", "look_back", "classical_rows", "ensemble")
-        _require_levels(self.quantiles, median=self.training.loss == "pinball")
+        require_levels(self.quantiles, median=self.training.loss == "pinball")
         require(
             not self.model.output_attention,
             "output_attention=True returns attention maps that a forecaster has no use for; "

@@ -15,7 +15,7 @@ from informer.config import ForecasterConfig
 from informer.data.windows import Windows
 from informer.highway import blended_highway
 from informer.nn.model import Informer
-from informer.shrinkage import shrink
+from informer.shrinkage import shrink, supported_share
 from informer.training.loop import EpochRecord, fit
 from informer.training.records import OnEpoch, OnStep
 
@@ -74,9 +74,13 @@ def train_networks(
 
 def _highway(train: Windows, val: Windows, config: ForecasterConfig) -> Tensor:
     """(L, P) the linear map of the networks' highway."""
-    if config.training.highway == "blend":
-        return blended_highway(train, val, config.model.seq_len, config.season)
-    return ClosedFormLinear.fit(train, val, config.model.seq_len).weight
+    length, training = config.model.seq_len, config.training
+    ridge = ClosedFormLinear.fit(train, val, length)
+    if training.highway == "ridge":
+        return ridge.weight
+    blend = ClosedFormLinear(blended_highway(train, val, length, config.season))
+    share = supported_share(ridge, blend, val) if training.shrink else 1.0
+    return torch.lerp(ridge.weight, blend.weight, share)
 
 
 def _report(on_epoch: OnEpoch, member: int, record: EpochRecord) -> None:

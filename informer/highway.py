@@ -22,7 +22,7 @@ from informer.data.windows import Windows
 
 __all__ = ["blended_highway"]
 
-PENALTIES = tuple(10 ** (power / 2) for power in range(-6, 3))
+PENALTIES = tuple(10 ** (power / 2) for power in range(-8, 3))
 FLOOR = (
     0.05  # of the windows' mean variance, which keeps a window that stands still from weighing all
 )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from informer.errors import ConfigError
 
-__all__ = ["require", "require_at_least", "require_choice"]
+__all__ = ["require", "require_at_least", "require_choice", "require_levels"]
 
 
 def require(condition: bool, message: str) -> None:
@@ -24,3 +24,16 @@ def require_at_least(config: object, minimum: float, *names: str) -> None:
     for name in names:
         value = getattr(config, name)
         require(value >= minimum, f"{name} is {value}; it must be at least {minimum}.")
+
+
+def require_levels(levels: tuple[float, ...], *, median: bool) -> None:
+    """Quantile levels must rise strictly between 0 and 1; with `median`, 0.5 must be among them."""
+    require(
+        all(0 < q < 1 for q in levels) and list(levels) == sorted(set(levels)),
+        f"quantiles are {list(levels)}; give rising levels strictly between 0 and 1.",
+    )
+    require(
+        not median or 0.5 in levels,
+        f"quantiles are {list(levels)}, without the median, which is what a network of quantiles "
+        "forecasts as y_hat; add 0.5.",
+    )

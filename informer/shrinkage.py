@@ -1,8 +1,8 @@
-"""How far networks may leave the linear model that they start from: as far as all validation bears.
+"""How far a model may leave a simpler one that it starts from: as far as all validation supports.
 
-What a network adds to its linear highway was chosen on windows of one time and serves another; as a
-rule a part of it is an error of its own. Only the share that validation windows of every stretch of
-time support is kept.
+What a network adds to its linear highway, or a blended highway to a single regression, was chosen
+on windows of one time and serves another; as a rule a part of it is an error of its own. Only the
+share that validation windows of every stretch of time support is kept.
 
 N windows   P pred_len   C_t targets
 """
@@ -18,9 +18,9 @@ from torch import Tensor
 from informer.baselines import ClosedFormLinear
 from informer.data.windows import Windows
 from informer.nn.model import Informer
-from informer.predictor import NetworkPredictor, predict_levels
+from informer.predictor import NetworkPredictor, Predictor, predict_levels
 
-__all__ = ["kept_share", "shrink"]
+__all__ = ["kept_share", "shrink", "supported_share"]
 
 SHARES = tuple(step / 20 for step in range(21))
 MOST_STRETCHES, FEWEST_STRETCHES = 10, 3
@@ -38,15 +38,8 @@ def shrink(networks: Sequence[Informer], val: Windows, seed: int) -> float:
         val: windows that none of them was trained on, in order of time.
         seed: of the first network's sampled keys.
     """
-    linear = ClosedFormLinear(networks[0].highway)
-    targets = val.values[:, -val.n_targets :]
-    errors = []
-    for index, forecast in predict_levels(NetworkPredictor(tuple(networks), seed), val):
-        rows = val.origins[index][:, None] + torch.arange(val.pred_len)  # (B, P)
-        start = linear.predict(val, index)  # (B, P, C_t)
-        errors.append(_errors(targets[rows] - start, forecast[:, 0] - start))
-    n_stretches = min(MOST_STRETCHES, max(FEWEST_STRETCHES, len(val) // val.pred_len))
-    share = kept_share(torch.cat(errors), n_stretches)
+    start = ClosedFormLinear(networks[0].highway)
+    share = supported_share(start, NetworkPredictor(tuple(networks), seed), val)
     for network in networks:
         for parameter in network.projection.parameters():
             parameter.mul_(share)
@@ -54,10 +47,28 @@ def shrink(networks: Sequence[Informer], val: Windows, seed: int) -> float:
     return share
 
 
+def supported_share(start: Predictor, whole: Predictor, val: Windows) -> float:
+    """How far of the way from one model's forecasts to another's is kept, from 0 to 1.
+
+    Args:
+        start: the simpler model.
+        whole: the other; a single value a step.
+        val: windows that neither was fitted on, in order of time.
+    """
+    targets = val.values[:, -val.n_targets :]
+    errors = []
+    for index, forecast in predict_levels(whole, val):
+        rows = val.origins[index][:, None] + torch.arange(val.pred_len)  # (B, P)
+        begin = start.predict(val, index)  # (B, P, C_t)
+        errors.append(_errors(targets[rows] - begin, forecast[:, 0] - begin))
+    n_stretches = min(MOST_STRETCHES, max(FEWEST_STRETCHES, len(val) // val.pred_len))
+    return kept_share(torch.cat(errors), n_stretches)
+
+
 def kept_share(errors: Tensor, n_stretches: int) -> float:
     """The one of `SHARES` with the least error, two standard errors over stretches of time added.
 
-    Squared and absolute errors count alike, each against that of the highway alone.
+    Squared and absolute errors count alike, each against that of the start alone.
 
     Args:
         errors: (N, 2, shares) squared and absolute error of each window at each of `SHARES`.
@@ -74,7 +85,7 @@ def kept_share(errors: Tensor, n_stretches: int) -> float:
 
 
 def _errors(truth: Tensor, added: Tensor) -> Tensor:
-    """(B, 2, shares) of the truth and the networks' part, both less the highway: (B, P, C_t)."""
+    """(B, 2, shares) of the truth and the whole model, both less the start: (B, P, C_t)."""
     errors = []
     for share in SHARES:
         error = (truth - share * added).double().flatten(start_dim=1)

@@ -268,10 +268,20 @@ def test_a_shrunk_ensemble_over_a_blended_highway_is_saved_as_any_other(tmp_path
     assert min(record.epoch for record in found.history) == 1  # no epoch 0 to fall back to
     one, other = found.predictor.models
     torch.testing.assert_close(one.highway, other.highway)
-    ridge = Forecaster.fit(history(), replace(CONFIG, look_back=24), estimator="linear")
-    assert float((one.highway - ridge.predictor.weight).abs().max()) > 1e-3
     loaded = Forecaster.load(found.save(tmp_path / "model"))
     pd.testing.assert_frame_equal(loaded.predict(history()), found.predict(history()))
+
+
+def test_a_blended_highway_is_another_than_the_linear_model_and_whole_where_nothing_shrinks_it():
+    model = replace(CONFIG.model, linear_highway=True)
+    found = [
+        Forecaster.fit(
+            history(),
+            replace(CONFIG, model=model, training=replace(CONFIG.training, highway=highway)),
+        ).predictor.models[0].highway
+        for highway in ("ridge", "blend")
+    ]  # fmt: skip
+    assert float((found[1] - found[0]).abs().max()) > 1e-3
 
 
 @pytest.mark.parametrize(

@@ -6,11 +6,12 @@ import numpy as np
 import pytest
 import torch
 
+from informer.baselines import ClosedFormLinear, Naive
 from informer.config import InformerConfig
 from informer.data.windows import Windows, window_origins
 from informer.nn.model import Informer
 from informer.predictor import NetworkPredictor, predict_levels
-from informer.shrinkage import SHARES, kept_share, shrink
+from informer.shrinkage import SHARES, kept_share, shrink, supported_share
 
 CONFIG = InformerConfig(
     enc_in=1, dec_in=1, c_out=1, seq_len=8, label_len=4, pred_len=2, d_model=8, n_heads=2, d_ff=8,
@@ -56,6 +57,14 @@ def test_stretches_that_disagree_keep_less_than_their_mean_and_chance_keeps_noth
     assert 0.4 <= kept_share(square(steady), 10) < 0.6
     assert chance.mean() > 0.2
     assert kept_share(square(chance), 10) == 0.0
+
+
+def test_a_model_that_errs_more_is_left_out_and_one_that_knows_is_kept():
+    val = val_windows()
+    drift = ClosedFormLinear(torch.full((CONFIG.seq_len, CONFIG.pred_len), 0.5))
+    assert supported_share(Naive(), drift, val) == 0.0
+    assert supported_share(drift, Naive(), val) > 0.9
+    assert supported_share(Naive(), Naive(), val) == 0.0
 
 
 def test_one_window_supports_nothing():
