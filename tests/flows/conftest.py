@@ -102,3 +102,17 @@ def home(tmp_path_factory, prefect_server, empty_store) -> Home:
         patch.setenv("INFORMER_HOME", str(root))
         patch.setenv("MLFLOW_TRACKING_URI", made.local_tracking_uri)
         yield made
+
+
+def latest_artifact(prefect, key: str, flow_run_id: str | None = None):
+    """The newest artifact of a key, of one flow run or of all."""
+    from prefect.client.schemas.filters import ArtifactFilter, FlowRunFilter
+    from prefect.client.schemas.sorting import ArtifactSort
+
+    run = {"id": {"any_": [flow_run_id]}}
+    return prefect.read_artifacts(
+        artifact_filter=ArtifactFilter.model_validate({"key": {"any_": [key]}}),
+        flow_run_filter=FlowRunFilter.model_validate(run) if flow_run_id else None,
+        sort=ArtifactSort.CREATED_DESC,
+        limit=1,
+    )[0]

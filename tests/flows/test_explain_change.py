@@ -20,6 +20,7 @@ from tasks.forecast import output_dir
 from tasks.registry import promote_version
 from tasks.vintages import list_vintages, read_vintages
 
+pytestmark = pytest.mark.slow
 END = pd.Timestamp("2024-01-25 23:00")
 EARLIER = END - pd.Timedelta(hours=2)
 MIXED = """\

@@ -16,6 +16,7 @@ import pytest
 from flows.__main__ import main
 from tasks.config import load_config
 from tasks.evaluate import METRICS
+from tasks.origin import FLOW_RUN_TAG
 from tasks.registry import champion, promote_version
 
 
@@ -141,18 +142,16 @@ def test_the_pyfunc_forecasts_alike_where_the_project_is_not_installed(first, ho
     assert served["y_hat"].tolist() == pytest.approx(own["y_hat"].tolist(), abs=1e-5)
 
 
-def test_the_prefect_ui_has_the_run_with_its_tasks_and_artifacts(first):
+def test_the_prefect_ui_has_the_run_with_its_tasks_and_artifacts(first, client):
     from prefect.client.orchestration import get_client
+    from prefect.client.schemas.filters import FlowRunFilter
 
+    flow_run_id = client.get_run(first["run_id"]).data.tags[FLOW_RUN_TAG]
     with get_client(sync_client=True) as prefect:
-        runs = [r for r in prefect.read_flow_runs() if r.name == "retrain tiny"]
-        done = next(r for r in runs if r.state.is_completed())
-        tasks = {
-            r.name.split("-")[0].split(" ")[0]
-            for r in prefect.read_task_runs()
-            if r.flow_run_id == done.id
-        }
-        keys = {a.key for a in prefect.read_artifacts() if a.flow_run_id == done.id}
+        wanted = FlowRunFilter.model_validate({"id": {"any_": [flow_run_id]}})
+        stages = prefect.read_task_runs(flow_run_filter=wanted)
+        tasks = {stage.name.split("-")[0].split(" ")[0] for stage in stages}
+        keys = {a.key for a in prefect.read_artifacts(flow_run_filter=wanted)}
     assert {
         "load",
         "validate",
@@ -265,9 +264,12 @@ def test_data_model_and_forecast_are_assets_with_their_lineage(first):
 def materializations(prefix: str) -> dict[str, set[str]]:
     """Asset to the assets that it was made from, as the server's events have it."""
     from prefect.client.orchestration import get_client
-    from prefect.events.filters import EventFilter, EventNameFilter
+    from prefect.events.filters import EventFilter, EventNameFilter, EventResourceFilter
 
-    wanted = EventFilter(event=EventNameFilter(prefix=["prefect.asset.materialization.succeeded"]))
+    wanted = EventFilter(
+        event=EventNameFilter(name=["prefect.asset.materialization.succeeded"]),
+        resource=EventResourceFilter(id_prefix=[prefix]),
+    )
     with get_client(sync_client=True) as prefect:
         body = {"filter": wanted.model_dump(mode="json"), "limit": 50}
         found = prefect.request("POST", "/events/filter", json=body).json()["events"]

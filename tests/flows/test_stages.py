@@ -42,15 +42,13 @@ def failed_at_evaluation(monkeypatch, *overrides: str) -> None:
 def stages_of(client: mlflow.MlflowClient, run_id: str) -> dict[str, str]:
     """Stage to the name of its state, in the flow run that an MLflow run belongs to."""
     from prefect.client.orchestration import get_client
+    from prefect.client.schemas.filters import FlowRunFilter
 
     flow_run_id = client.get_run(run_id).data.tags[FLOW_RUN_TAG]
     with get_client(sync_client=True) as prefect:
-        found = prefect.read_task_runs()
-    return {
-        run.name.split("-")[0].split(" ")[0]: run.state.name
-        for run in found
-        if str(run.flow_run_id) == flow_run_id
-    }
+        wanted = FlowRunFilter.model_validate({"id": {"any_": [flow_run_id]}})
+        found = prefect.read_task_runs(flow_run_filter=wanted)
+    return {run.name.split("-")[0].split(" ")[0]: run.state.name for run in found}
 
 
 @pytest.fixture
@@ -75,6 +73,7 @@ def test_a_run_that_failed_at_evaluation_neither_loads_tunes_nor_trains_again(
     assert len(client.get_metric_history(done["run_id"], "val_loss")) == 2  # nothing logged twice
 
 
+@pytest.mark.slow
 def test_a_changed_evaluation_takes_the_training_over_with_its_curves(home, client, capsys):
     first = finished(capsys, "name=taken", "train.seed=2")
     second = finished(capsys, "name=taken", "train.seed=2", "evaluate.stride=6")
@@ -86,6 +85,7 @@ def test_a_changed_evaluation_takes_the_training_over_with_its_curves(home, clie
     assert second["n_windows"] != first["n_windows"]
 
 
+@pytest.mark.slow
 def test_other_data_or_another_network_trains_again(home, client, capsys):
     finished(capsys, "name=changing", "train.seed=3")
     wider = finished(capsys, "name=changing", "train.seed=3", "model.d_model=16")
@@ -97,6 +97,7 @@ def test_other_data_or_another_network_trains_again(home, client, capsys):
     assert set(stages_of(client, other["run_id"]).values()) == {"Completed"}
 
 
+@pytest.mark.slow
 def test_a_model_whose_files_are_gone_is_trained_again(home, client, capsys):
     finished(capsys, "name=gone", "train.seed=4")
     shutil.rmtree(home.store_dir / "stages")

@@ -300,12 +300,13 @@ def test_a_run_killed_in_the_middle_of_a_write_leaves_whole_vintages_only(traine
 def test_the_run_shows_its_vintages_and_the_lineage_of_the_asset(trained, home, tmp_path):
     from prefect.client.orchestration import get_client
 
+    from tests.flows.conftest import latest_artifact
+
     forecast(home, tmp_path, until=END - pd.Timedelta(days=1))
     made = forecast(home, tmp_path, "forecast.every=12h")
     assert len(made["caught_up"]) == 1
     with get_client(sync_client=True) as client:
-        artifacts = [a for a in client.read_artifacts() if a.key == "forecast"]
-        newest = max(artifacts, key=lambda a: a.created)
+        newest = latest_artifact(client, "forecast")
         assert made["path"] in newest.data
         assert newest.data.count("| new |") == 2
         event = materialized(client, made["path"])
@@ -319,7 +320,9 @@ def test_the_run_shows_its_vintages_and_the_lineage_of_the_asset(trained, home, 
 
 def materialized(client, path: str) -> dict:
     """The event that says that the forecast asset was made; events arrive a moment later."""
-    body = {"filter": {"event": {"name": ["prefect.asset.materialization.succeeded"]}}, "limit": 50}
+    wanted = {"event": {"name": ["prefect.asset.materialization.succeeded"]}}
+    wanted["resource"] = {"id": ["informer://tiny/forecast"]}
+    body = {"filter": wanted, "limit": 50}
     deadline = time.monotonic() + 30
     while time.monotonic() < deadline:
         found = client.request("POST", "/events/filter", json=body).json()["events"]
