@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
+import json
 import shutil
 from pathlib import Path
 
@@ -87,21 +90,36 @@ def empty_store(tmp_path_factory) -> Path:
     return made.store_dir / "mlflow.db"
 
 
-@pytest.fixture(scope="module")
-def home(tmp_path_factory, prefect_server, empty_store) -> Home:
-    """A folder with `conf/tiny.yaml`, its contract and its rows; the environment points to it."""
-    root: Path = tmp_path_factory.mktemp("home")
+def make_home(root: Path, empty_store: Path, more: str = "") -> Home:
+    """A folder with `conf/tiny.yaml` (and `more` in it), its contract, its rows, and a store."""
     (root / "conf" / "contracts").mkdir(parents=True)
-    (root / "conf" / "tiny.yaml").write_text(TINY)
+    (root / "conf" / "tiny.yaml").write_text(TINY + more)
     (root / "conf" / "contracts" / "tiny.yaml").write_text(CONTRACT)
     weather().to_csv(root / "rows.csv", index=False)
     made = Home(root)
     made.store_dir.mkdir()
     shutil.copy(empty_store, made.store_dir)
+    return made
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory, prefect_server, empty_store) -> Home:
+    """A home of the tiny pipeline; the environment points to it."""
+    made = make_home(tmp_path_factory.mktemp("home"), empty_store)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("INFORMER_HOME", str(root))
+        patch.setenv("INFORMER_HOME", str(made.root))
         patch.setenv("MLFLOW_TRACKING_URI", made.local_tracking_uri)
         yield made
+
+
+def answer(*argv: str) -> dict:
+    """The JSON object of a command that must succeed."""
+    from flows.__main__ import main
+
+    out = io.StringIO()
+    with contextlib.redirect_stdout(out):
+        assert main([*argv, "--json"]) == 0
+    return json.loads(out.getvalue().splitlines()[-1])
 
 
 def latest_artifact(prefect, key: str, flow_run_id: str | None = None):

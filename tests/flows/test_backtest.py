@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import io
-import json
 from pathlib import Path
 
 import mlflow
@@ -16,6 +13,7 @@ from flows.__main__ import main
 from tasks.config import load_config
 from tasks.evaluate import METRICS
 from tasks.registry import champion
+from tests.flows.conftest import answer as run
 
 from .conftest import weather
 
@@ -32,13 +30,6 @@ def later() -> pd.DataFrame:
     frame = frame[hours >= N_ROWS].reset_index(drop=True)
     frame.loc[[7, 8], "temp"] = np.nan
     return frame.drop(index=20)
-
-
-def run(*argv: str) -> dict:
-    out = io.StringIO()
-    with contextlib.redirect_stdout(out):
-        assert main([*argv, "--json"]) == 0
-    return json.loads(out.getvalue().splitlines()[-1])
 
 
 @pytest.fixture(scope="module")

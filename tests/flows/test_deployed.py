@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from datetime import UTC, datetime
 from pathlib import Path
 from uuid import uuid4
@@ -12,7 +11,7 @@ import mlflow
 import optuna
 import pytest
 
-from tests.flows.conftest import CONTRACT, TINY, weather
+from tests.flows.conftest import make_home
 from tests.servers import REPOSITORY, Station, kill, prefect_station, until
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
@@ -23,13 +22,7 @@ RUN_S = 300
 @pytest.fixture(scope="module")
 def station(tmp_path_factory, empty_store) -> Station:
     """A fresh server, and the home of one tiny pipeline."""
-    home = tmp_path_factory.mktemp("home")
-    (home / "conf" / "contracts").mkdir(parents=True)
-    (home / "conf" / "tiny.yaml").write_text(TINY + IN_PROCESS)
-    (home / "conf" / "contracts" / "tiny.yaml").write_text(CONTRACT)
-    (home / "mlruns").mkdir()
-    shutil.copy(empty_store, home / "mlruns")
-    weather().to_csv(home / "rows.csv", index=False)
+    home = make_home(tmp_path_factory.mktemp("home"), empty_store, IN_PROCESS).root
     with prefect_station(tmp_path_factory.mktemp("server"), home) as made:
         yield made
 

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import io
-import json
 import shutil
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -19,6 +16,7 @@ from tasks.config import load_config
 from tasks.forecast import output_dir
 from tasks.registry import promote_version
 from tasks.vintages import list_vintages, read_vintages
+from tests.flows.conftest import answer as run
 
 pytestmark = pytest.mark.slow
 END = pd.Timestamp("2024-01-25 23:00")
@@ -28,13 +26,6 @@ extends: tiny
 frame: {features: MS}
 tune: {n_trials: 0}
 """
-
-
-def run(*argv: str) -> dict:
-    out = io.StringIO()
-    with contextlib.redirect_stdout(out):
-        assert main([*argv, "--json"]) == 0
-    return json.loads(out.getvalue().splitlines()[-1])
 
 
 @pytest.fixture(scope="module")

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import io
-import json
 import threading
 import time
 
@@ -18,19 +15,13 @@ from flows.__main__ import main
 from tasks.config import load_config
 from tasks.origin import FLOW_RUN_TAG
 from tasks.registry import champion, promote_version, rollback
+from tests.flows.conftest import answer as run
 from tests.flows.conftest import latest_artifact
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]  # its first test waits for three retrains
 
 WEAK = ("tiny", "name=rivals", "tune.n_trials=0", "baselines.models=[naive]")
 STRONG = (*WEAK, "train.epochs=4", "train.steps_per_epoch=40")
-
-
-def run(*argv: str) -> dict:
-    out = io.StringIO()
-    with contextlib.redirect_stdout(out):
-        assert main([*argv, "--json"]) == 0
-    return json.loads(out.getvalue().splitlines()[-1])
 
 
 def models(action: str, *argv: str) -> dict:

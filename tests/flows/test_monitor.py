@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import io
 import json
 import time
 from collections.abc import Callable
@@ -20,18 +18,12 @@ from flows.__main__ import main
 from tasks.config import load_config
 from tasks.events import DEGRADED, DRIFTED, resource_id
 from tasks.registry import require_champion
+from tests.flows.conftest import answer as run
 
 TINY = ("tiny", "name=watched", "monitor.window=4d", "monitor.min_forecasts=3")
 CUTOFFS = ("2024-01-22T00:00", "2024-01-22T12:00", "2024-01-23T00:00", "2024-01-23T02:00")
 LAST = pd.Timestamp("2024-01-25 23:00")
 TARGETS = ["north/temp", "north/wind", "south/temp", "south/wind"]
-
-
-def run(*argv: str) -> dict:
-    out = io.StringIO()
-    with contextlib.redirect_stdout(out):
-        assert main([*argv, "--json"]) == 0
-    return json.loads(out.getvalue().splitlines()[-1])
 
 
 @pytest.fixture(scope="module")

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import shutil
-
 import mlflow
 import pytest
 
-from tests.flows.conftest import CONTRACT, TINY, weather
+from tests.flows.conftest import make_home
 from tests.servers import Station, prefect_station, until
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
@@ -18,13 +16,7 @@ RUN_S, STOP_S = 300, 60
 @pytest.fixture(scope="module")
 def station(tmp_path_factory, empty_store) -> Station:
     """A server with the deployments of one tiny pipeline, and a worker for either pool."""
-    home = tmp_path_factory.mktemp("home")
-    (home / "conf" / "contracts").mkdir(parents=True)
-    (home / "conf" / "tiny.yaml").write_text(TINY + UNSCHEDULED)
-    (home / "conf" / "contracts" / "tiny.yaml").write_text(CONTRACT)
-    (home / "mlruns").mkdir()
-    shutil.copy(empty_store, home / "mlruns")
-    weather().to_csv(home / "rows.csv", index=False)
+    home = make_home(tmp_path_factory.mktemp("home"), empty_store, UNSCHEDULED).root
     with prefect_station(tmp_path_factory.mktemp("server"), home) as made:
         made.informer("deployments", "--write")
         made.informer("setup-automations")

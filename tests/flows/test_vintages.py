@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
-import io
 import json
 import os
 import signal
@@ -22,15 +20,9 @@ from informer.data.frame import regular_frame
 from tasks.config import load_config
 from tasks.registry import champion
 from tasks.vintages import read_vintages
+from tests.flows.conftest import answer as run
 
 END = pd.Timestamp("2024-01-25 23:00")
-
-
-def run(*argv: str) -> dict:
-    out = io.StringIO()
-    with contextlib.redirect_stdout(out):
-        assert main([*argv, "--json"]) == 0
-    return json.loads(out.getvalue().splitlines()[-1])
 
 
 def rows_of(home) -> pd.DataFrame:
