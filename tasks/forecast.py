@@ -19,6 +19,7 @@ from tasks.home import Home
 from tasks.plots import forecast_fan, png_data_uri
 from tasks.registry import Served, require_champion
 from tasks.sources import snapshot
+from tasks.stages import BACK_OFF_S, is_passing
 from tasks.track import log_figure, resumed_run
 from tasks.vintages import list_vintages, write_vintage
 
@@ -123,6 +124,9 @@ def forecast(
         forecast_asset(config.name),
         asset_deps=[model_asset(config.name), data_asset(config.name)],
         name="forecast",
+        retries=len(BACK_OFF_S),
+        retry_delay_seconds=BACK_OFF_S,
+        retry_condition_fn=is_passing,
     )(_forecast)
     return made(rows_path, config, home, as_of, run_id)
 

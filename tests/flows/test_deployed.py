@@ -9,13 +9,18 @@ from uuid import uuid4
 import httpx
 import mlflow
 import optuna
+import pandas as pd
 import pytest
 
 from tests.flows.conftest import make_home
 from tests.servers import REPOSITORY, Station, kill, prefect_station, until
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
-IN_PROCESS = "workers: {training_pool: null}\nschedule: {retrain: null, monitor: null}\n"
+IN_PROCESS = """\
+workers: {training_pool: null}
+schedule: {retrain: null, monitor: null}
+monitor: {window: 4d}
+"""
 RUN_S = 300
 
 
@@ -58,6 +63,14 @@ def tell(station: Station, event: str, pipeline: str = "tiny") -> None:
     body = {"event": event, "resource": resource, "payload": {}, "id": str(uuid4())}
     sent = [body | {"occurred": datetime.now(UTC).isoformat()}]
     httpx.post(f"{station.url}/events", json=sent, timeout=30).raise_for_status()
+
+
+def shift(path: Path) -> None:
+    """The wind and the warmth of the last days become what they never were."""
+    rows = pd.read_csv(path, parse_dates=["ds"])
+    late = rows["ds"] > rows["ds"].max() - pd.Timedelta(days=5)
+    rows.loc[late, ["temp", "wind"]] += 20
+    rows.to_csv(path, index=False)
 
 
 def test_the_repository_s_own_deployments_go_to_a_fresh_server(station):
@@ -160,7 +173,9 @@ def test_drift_retrains_once_a_day_and_a_promotion_forecasts(deployed, worker):
     before = {run["id"] for run in deployed.runs("retrain/tiny")}
     forecasts = {r["id"] for r in deployed.runs("forecast/tiny") if not r["auto_scheduled"]}
     tell(deployed, "informer.drift.detected", "another")
-    tell(deployed, "informer.drift.detected")
+    shift(deployed.folder / "rows.csv")
+    seen = deployed.informer("monitor", "tiny")
+    assert seen["drifted"], seen["reasons"]
 
     def new() -> list[dict]:
         return [run for run in deployed.runs("retrain/tiny") if run["id"] not in before]

@@ -78,3 +78,25 @@ def test_a_cancelled_run_stops_its_training_in_seconds_and_leaves_nothing_open(s
         return limit["active_slots"] == 0
 
     until(free, STOP_S, "the slot's return")
+
+
+def test_a_promotion_waits_for_a_person_and_the_run_comes_back_to_where_it_was(station, client):
+    client.delete_registered_model_alias("tiny", "champion")  # so that baselines alone are judges
+    strong = ("train.epochs=4", "train.steps_per_epoch=40", "baselines.models=[naive]")
+    asked = station.informer("retrain", "tiny", "promote.approval=true", *strong, "--deployment")
+    run_id, log = asked["flow_run_id"], station.folder / "cpu.log"
+    assert station.wait(run_id, RUN_S, "PAUSED", "FAILED", "COMPLETED", log=log) == "PAUSED"
+    assert station.run(run_id)["state_name"] == "Suspended"
+    (mlflow_run,) = client.search_runs(
+        [client.get_experiment_by_name("tiny").experiment_id],
+        f"tags.prefect_flow_run_id = '{run_id}'",
+    )
+    assert mlflow_run.info.status == "SCHEDULED"
+    versions = len(client.search_model_versions("name = 'tiny'"))
+    answer = {"approve": True, "reason": "looks right", "name": "Ada"}
+    station.call("POST", f"/flow_runs/{run_id}/resume", run_input=answer)
+    assert station.wait(run_id, RUN_S, log=log) == "COMPLETED"
+    assert client.get_run(mlflow_run.info.run_id).info.status == "FINISHED"
+    assert len(client.search_model_versions("name = 'tiny'")) == versions
+    history = station.informer("models", "history", "tiny")["entries"]
+    assert "approved by Ada: looks right" in history[-1]["reason"]
