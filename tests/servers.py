@@ -25,7 +25,7 @@ from prefect.settings import PREFECT_API_AUTH_STRING, PREFECT_API_URL, temporary
 from flows.__main__ import main
 
 REPOSITORY = Path(__file__).resolve().parent.parent
-START_S = 120
+START_S = 240
 STORES = {
     "INFORMER_STUDY_URL", "MLFLOW_TRACKING_URI", "MLFLOW_TRACKING_USERNAME",
     "MLFLOW_TRACKING_PASSWORD", "PGPASSWORD",

@@ -22,9 +22,9 @@ from tests.flows.conftest import CONTRACT, TINY, weather
 from tests.postgres import Postgres, postgres
 from tests.servers import Station, answers, free_port, prefect_station, running
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
 UNSCHEDULED = "schedule: {retrain: null, forecast: null, monitor: null}\n"
-RUN_S = 400
+RUN_S = 600
 
 
 @pytest.fixture(scope="module")
@@ -144,7 +144,7 @@ def test_neither_server_lets_in_who_has_no_password(station, tracking_server):
     assert httpx.post(search, json={"max_results": 1}).status_code == 401
 
 
-def test_a_retrain_on_the_servers_registers_a_model_and_keeps_its_study(
+def test_a_retrain_on_the_servers_registers_a_model_keeps_its_study_and_forecasts(
     station, as_admin, database
 ):
     asked = station.informer("retrain", "tiny", "--deployment")
@@ -165,16 +165,10 @@ def test_a_retrain_on_the_servers_registers_a_model_and_keeps_its_study(
     assert database.ask("mlflow", "SELECT name FROM registered_models") == "tiny"
     completed = "SELECT count(*) FROM flow_run WHERE state_type = 'COMPLETED'"
     assert int(database.ask("prefect", completed)) >= 2
-
-
-def test_a_forecast_is_made_by_the_model_that_the_server_has(station):
-    asked = station.informer("retrain", "tiny", "train.epochs=1", "--deployment")
-    log = station.folder / "cpu.log"
-    assert station.wait(asked["flow_run_id"], RUN_S, log=log) == "COMPLETED"
-    done = station.informer("forecast", "tiny")
-    print(done)
-    rows = pd.read_parquet(done["forecast"])
-    print(rows)
+    made = station.informer("forecast", "tiny")
+    rows = pd.read_parquet(made["path"])
+    assert len(rows) == made["n_rows"] > 0
+    assert set(rows["model_version"].astype(str)) == {str(made["model_version"])}
 
 
 def test_no_password_is_in_a_log_or_a_run(station, secrets):
