@@ -13,7 +13,7 @@ export MLFLOW_SERVER_ENABLE_JOB_EXECUTION := false
 export PREFECT_SERVER_ANALYTICS_ENABLED := false
 export PREFECT_SERVER_UI_SHOW_PROMOTIONAL_CONTENT := false
 
-.PHONY: demo test test-slow coverage check format ui bench clean
+.PHONY: demo test test-slow coverage check format ui up down bench clean
 .DEFAULT_GOAL := demo
 
 demo: $(VENV)/.demo
@@ -33,6 +33,8 @@ check: $(VENV)/.dev
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-cache
+	@if [ -x $(BIN)/hadolint ]; then $(BIN)/hadolint docker/Dockerfile docker/Dockerfile.gpu; fi
+	@$(BIN)/check-jsonschema --quiet --builtin-schema vendor.compose-spec docker/compose.yaml
 
 format: $(VENV)/.dev
 	@$(BIN)/ruff check --fix .
@@ -47,6 +49,12 @@ ui: $(VENV)/.demo
 	trap 'kill $$prefect $$mlflow 2>/dev/null; wait' INT TERM EXIT; \
 	echo "Prefect http://127.0.0.1:$(PREFECT_PORT)   MLflow http://127.0.0.1:$(MLFLOW_PORT)   (Ctrl-C stops both)"; \
 	wait
+
+up:
+	@sh docker/stack.sh up
+
+down:
+	@sh docker/stack.sh down
 
 bench: $(VENV)/.dev
 	@for name in attention model_step inference; do $(BIN)/python benchmarks/$$name.py || exit 1; done

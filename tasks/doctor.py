@@ -19,8 +19,9 @@ from informer.nn.crossing import crossing, measure
 from tasks.config import load_config
 from tasks.contract import check_columns, read_contract
 from tasks.errors import PipelineError
-from tasks.home import Home, check_writable
+from tasks.home import Home, check_writable, without_password
 from tasks.sources import DATASETS, locate
+from tasks.studies import any_study, open_storage
 from tasks.track import connect
 
 __all__ = ["FAIL", "OK", "WARN", "Check", "examine"]
@@ -50,7 +51,8 @@ def examine(home: Home) -> list[Check]:
     checks.append(_attention())
     checks += _configurations(home)
     checks += [
-        _try("MLflow store", home.tracking_uri, lambda: connect(home)),
+        _try("MLflow store", without_password(home.tracking_uri), lambda: connect(home)),
+        _try("Optuna store", without_password(home.study_url), lambda: _check_studies(home)),
         _try("store folder", str(home.store_dir), lambda: check_writable(home.store_dir)),
         _prefect(home),
     ]
@@ -106,6 +108,11 @@ def _configurations(home: Home) -> Iterator[Check]:
 def _check_conf(path: Path, home: Home) -> None:
     config = load_config(str(path), conf_dir=home.conf_dir)
     check_columns(read_contract(home.conf_dir / config.data.contract), config.frame)
+
+
+def _check_studies(home: Home) -> None:
+    if any_study(home):
+        open_storage(home)
 
 
 def _try(what: str, found: str, action: Callable[[], object]) -> Check:

@@ -6,6 +6,7 @@ Unset, everything is local: SQLite and files under `mlruns/`, Prefect's embedded
 from __future__ import annotations
 
 import os
+import re
 import tempfile
 from contextlib import suppress
 from dataclasses import dataclass
@@ -13,10 +14,14 @@ from pathlib import Path
 
 from tasks.errors import StoreError
 
-__all__ = ["Home", "check_writable", "enter", "find_home", "local_environment"]
+__all__ = [
+    "STUDY_VARIABLE", "Home", "check_writable", "enter", "find_home", "local_environment",
+    "without_password",
+]  # fmt: skip
 
 HOME_VARIABLE = "INFORMER_HOME"
 DATA_VARIABLE = "INFORMER_DATA_DIR"
+STUDY_VARIABLE = "INFORMER_STUDY_URL"
 
 
 @dataclass(frozen=True)
@@ -65,8 +70,18 @@ class Home:
 
     @property
     def study_url(self) -> str:
-        """Optuna's storage."""
-        return f"sqlite:///{self.store_dir / 'optuna.db'}"
+        """Optuna's storage: `INFORMER_STUDY_URL`, else SQLite under `mlruns/`."""
+        return os.environ.get(STUDY_VARIABLE) or self.local_study_url
+
+    @property
+    def local_study_url(self) -> str:
+        """Optuna's SQLite file under `mlruns/`, as an address."""
+        return f"sqlite:///{self.local_study_path}"
+
+    @property
+    def local_study_path(self) -> Path:
+        """Optuna's SQLite file under `mlruns/`."""
+        return self.store_dir / "optuna.db"
 
     @property
     def tracking_uri(self) -> str:
@@ -104,6 +119,15 @@ def enter(home: Home) -> None:
         os.environ.setdefault(name, value)
     with suppress(OSError):
         Path(os.environ["PREFECT_HOME"]).mkdir(parents=True, exist_ok=True)
+
+
+def without_password(url: str) -> str:
+    """An address as it may be shown: of `user:password@`, the password is left out.
+
+    A password may hold any character but `@`, `/` and white space, which addresses must escape;
+    up to the last `@` before the path all is taken, should one not be escaped.
+    """
+    return re.sub(r"(://[^:@/\s]*):[^/\s]*@", r"\1@", url)
 
 
 def check_writable(folder: Path) -> None:

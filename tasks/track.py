@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import subprocess
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -20,7 +21,7 @@ from prefect.exceptions import ExternalSignal, Pause
 from tasks.config import RunConfig
 from tasks.errors import StoreError
 from tasks.files import replaced
-from tasks.home import Home
+from tasks.home import Home, without_password
 from tasks.origin import FLOW_RUN_TAG, origin_tags
 
 __all__ = [
@@ -28,6 +29,7 @@ __all__ = [
     "opened_run", "resumed_run", "run_url", "tracked_run", "ui_url", "validation_logged",
 ]  # fmt: skip
 
+UI_VARIABLE = "INFORMER_MLFLOW_UI"
 LOCAL_UI = "http://127.0.0.1:5000"  # where `make ui` opens MLflow over the local store
 STOPPED = ("FAILED", "KILLED")
 UNFINISHED = {FLOW_RUN_TAG: (*STOPPED, "SCHEDULED", "RUNNING"), "identity": STOPPED}
@@ -55,8 +57,9 @@ def connect(home: Home) -> mlflow.MlflowClient:
     try:
         client.search_experiments(max_results=1)
     except (MlflowException, OSError) as error:
+        reason = str(error).splitlines()[0].replace(uri, without_password(uri))
         raise StoreError(
-            f"the MLflow store {uri} does not answer: {str(error).splitlines()[0]}. "
+            f"the MLflow store {without_password(uri)} does not answer: {reason}. "
             "Start the server, or correct or unset MLFLOW_TRACKING_URI."
         ) from error
     return client
@@ -72,8 +75,15 @@ def _experiment(client: mlflow.MlflowClient, name: str, home: Home) -> str:
 
 
 def ui_url(path: str, home: Home) -> str:
-    """Where the MLflow UI shows something: on the tracking server, or where `make ui` opens it."""
-    server = home.tracking_uri if home.tracking_uri.startswith("http") else LOCAL_UI
+    """Where the MLflow UI shows something.
+
+    `INFORMER_MLFLOW_UI` says where a browser finds it, if that is not where the runs do; else it is
+    on the tracking server, or where `make ui` opens it.
+    """
+    server = without_password(home.tracking_uri)
+    if not server.startswith("http"):
+        server = LOCAL_UI
+    server = os.environ.get(UI_VARIABLE) or server
     return f"{server.rstrip('/')}/#/{path}"
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import warnings
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
@@ -26,13 +25,13 @@ from tasks.progress import Progress
 from tasks.registry import Served, champion
 from tasks.sections import Dimension
 from tasks.stages import stage_key
+from tasks.studies import open_storage
 from tasks.track import child_run, connect
 
 __all__ = [
     "Tuned", "champion_values", "open_study", "present_values", "study_name", "suggest", "tune",
 ]  # fmt: skip
 
-HEARTBEAT_S, GRACE_S, LOCK_S = 30, 90, 60
 FINISHED = (TrialState.COMPLETE, TrialState.PRUNED)
 
 
@@ -63,18 +62,9 @@ def study_name(prepared: Prepared, config: RunConfig) -> str:
 
 def open_study(name: str, config: RunConfig, home: Home) -> optuna.Study:
     """Begin the study, or go on with it where an earlier run left it."""
-    with warnings.catch_warnings():
-        # Without a heartbeat, a trial whose process was killed would stay open for ever.
-        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-        storage = optuna.storages.RDBStorage(
-            home.study_url,
-            heartbeat_interval=HEARTBEAT_S,
-            grace_period=GRACE_S,
-            engine_kwargs={"connect_args": {"timeout": LOCK_S}},
-        )
     return optuna.create_study(
         study_name=name,
-        storage=storage,
+        storage=open_storage(home),
         load_if_exists=True,
         direction="minimize",
         sampler=optuna.samplers.TPESampler(seed=config.tune.seed),

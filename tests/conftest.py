@@ -9,7 +9,9 @@ from tasks.home import Home, enter
 REPOSITORY = Path(__file__).resolve().parent.parent
 # Before Prefect, MLflow or torch is imported: no telemetry, and no store of the user's own.
 _STORES = tempfile.TemporaryDirectory(prefix="informer-tests-")
-for _name in ("INFORMER_HOME", "MLFLOW_TRACKING_URI", "PREFECT_HOME", "PREFECT_API_URL"):
+for _name in (
+    "INFORMER_HOME", "INFORMER_STUDY_URL", "MLFLOW_TRACKING_URI", "PREFECT_HOME", "PREFECT_API_URL",
+):  # fmt: skip
     os.environ.pop(_name, None)
 enter(Home(Path(_STORES.name)))
 for _name in ("INFORMER_HOME", "MLFLOW_TRACKING_URI"):

@@ -20,12 +20,16 @@ from typing import Any, TypeVar
 import httpx
 import psutil
 import pytest
-from prefect.settings import PREFECT_API_URL, temporary_settings
+from prefect.settings import PREFECT_API_AUTH_STRING, PREFECT_API_URL, temporary_settings
 
 from flows.__main__ import main
 
 REPOSITORY = Path(__file__).resolve().parent.parent
-START_S = 120
+START_S = 240
+STORES = {
+    "INFORMER_STUDY_URL", "MLFLOW_TRACKING_URI", "MLFLOW_TRACKING_USERNAME",
+    "MLFLOW_TRACKING_PASSWORD", "PGPASSWORD",
+}  # fmt: skip
 Found = TypeVar("Found")
 
 
@@ -55,11 +59,19 @@ class Station:
     folder: Path
     pids: dict[str, int] = field(default_factory=dict)
 
+    @property
+    def auth(self) -> str | None:
+        """The server's user and password, where it asks for them."""
+        return self.environment.get("PREFECT_API_AUTH_STRING")
+
     def call(self, method: str, path: str, **body: Any) -> Any:
         """One request; one that finds SQLite locked by another is made again."""
         end = time.monotonic() + 30
+        auth = httpx.BasicAuth(*self.auth.split(":", 1)) if self.auth else None
         while True:
-            response = httpx.request(method, f"{self.url}{path}", json=body or None, timeout=30)
+            response = httpx.request(
+                method, f"{self.url}{path}", json=body or None, timeout=30, auth=auth
+            )
             if response.status_code != 503 or time.monotonic() > end:
                 break
             time.sleep(1)
@@ -114,12 +126,13 @@ class Station:
         out, error = io.StringIO(), io.StringIO()
         with (
             pytest.MonkeyPatch.context() as patch,
-            temporary_settings({PREFECT_API_URL: self.url}),
+            temporary_settings({PREFECT_API_URL: self.url, PREFECT_API_AUTH_STRING: self.auth}),
             contextlib.redirect_stdout(out),
             contextlib.redirect_stderr(error),
         ):
             patch.setenv("INFORMER_HOME", str(home or self.folder))
-            patch.setenv("MLFLOW_TRACKING_URI", self.environment["MLFLOW_TRACKING_URI"])
+            for name in STORES & self.environment.keys():
+                patch.setenv(name, self.environment[name])
             status = main(argv)
         return status, out.getvalue(), error.getvalue()
 
@@ -146,9 +159,18 @@ class Station:
 
 
 @contextmanager
-def prefect_station(folder: Path, home: Path) -> Iterator[Station]:
-    """A Prefect server on a free port with a database in `folder`, for the project home `home`."""
-    port = free_port()
+def prefect_station(
+    folder: Path,
+    home: Path,
+    port: int | None = None,
+    server: dict[str, str] | None = None,
+    client: dict[str, str] | None = None,
+) -> Iterator[Station]:
+    """A Prefect server for the project home `home`; its database is in `folder` by default.
+
+    `server` and `client` are what the environments of the server and of all others have besides.
+    """
+    port = port or free_port()
     url = f"http://127.0.0.1:{port}/api"
     environment = dict(os.environ) | {
         "PYTHONPATH": os.pathsep.join(
@@ -163,16 +185,27 @@ def prefect_station(folder: Path, home: Path) -> Iterator[Station]:
         "OMP_NUM_THREADS": "1",
     }
     command = [sys.executable, "-m", "prefect", "server", "start", "--host", "127.0.0.1"]
-    log = folder / "server.log"
+    with running(
+        [*command, "--port", str(port), "--no-ui"],
+        environment | (server or {}), folder / "server.log", lambda: answers(f"{url}/health"),
+    ):  # fmt: skip
+        yield Station(url, environment | (client or {}), home)
+
+
+@contextmanager
+def running(
+    command: list[str], environment: dict[str, str], log: Path, works: Callable[[], bool]
+) -> Iterator[subprocess.Popen[bytes]]:
+    """A server beside the test, killed at its end with its children; yields once it works."""
     with log.open("w") as out:
-        process = subprocess.Popen(
-            [*command, "--port", str(port), "--no-ui"], env=environment, stdout=out, stderr=out
-        )
+        process = subprocess.Popen(command, env=environment, stdout=out, stderr=out)
     try:
-        until(lambda: _answers(url), START_S, "the server's start", log)
-        yield Station(url, environment, home)
+        until(lambda: works() or process.poll() is not None, START_S, "a server's start", log)
+        assert process.poll() is None, log.read_text()[-6000:]
+        yield process
     finally:
-        kill(process.pid)
+        if process.poll() is None:
+            kill(process.pid)
         process.wait(30)
 
 
@@ -184,8 +217,9 @@ def kill(pid: int) -> None:
             one.kill()
 
 
-def _answers(url: str) -> bool:
+def answers(url: str) -> bool:
+    """Whether a server says that it is well."""
     try:
-        return httpx.get(f"{url}/health", timeout=5).status_code == 200
+        return httpx.get(url, timeout=5).status_code == 200
     except httpx.TransportError:
         return False

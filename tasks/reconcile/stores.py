@@ -17,8 +17,8 @@ from prefect.exceptions import ObjectNotFound
 from tasks.home import Home
 from tasks.origin import FLOW_RUN_TAG, HOST_TAG, PID_TAG, alive
 from tasks.reconcile.record import Closed
+from tasks.studies import any_study, open_storage
 from tasks.track import connect
-from tasks.tune import GRACE_S, HEARTBEAT_S, LOCK_S
 
 __all__ = ["close_mlflow_runs", "close_trials"]
 
@@ -42,10 +42,10 @@ def close_mlflow_runs(home: Home) -> list[Closed]:
 
 def close_trials(home: Home) -> list[Closed]:
     """Fail each trial whose MLflow run is over, or that sends no heartbeat any more."""
-    if not (home.store_dir / "optuna.db").is_file():
+    if not any_study(home):
         return []
     tracking = connect(home)
-    storage = _storage(home)
+    storage = open_storage(home)
     closed = []
     for name in optuna.get_all_study_names(storage):
         study = optuna.load_study(study_name=name, storage=storage)
@@ -71,17 +71,6 @@ def _without_heartbeat(study: optuna.Study) -> list[Closed]:
         for trial in running
         if trial.number not in left
     ]
-
-
-def _storage(home: Home) -> optuna.storages.RDBStorage:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-        return optuna.storages.RDBStorage(
-            home.study_url,
-            heartbeat_interval=HEARTBEAT_S,
-            grace_period=GRACE_S,
-            engine_kwargs={"connect_args": {"timeout": LOCK_S}},
-        )
 
 
 def _open_runs(tracking: mlflow.MlflowClient, experiments: list[str]) -> list[Run]:
