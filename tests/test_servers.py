@@ -6,6 +6,7 @@ only hosts, ports and folders are exchanged, and MLflow's artifacts lie in a fol
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -180,8 +181,10 @@ def test_no_password_is_in_a_log_or_a_run(station, secrets):
 
 
 def test_the_doctor_finds_all_three_stores(station):
-    done = station.informer("doctor")
-    found = {check["what"]: check for check in done["checks"]}
+    done = station.command("flows", "doctor", "--json")
+    assert done.returncode == 0, done.stdout + done.stderr
+    checks = json.loads(done.stdout.splitlines()[-1])["checks"]
+    found = {check["what"]: check for check in checks}
     for what in ("MLflow store", "Optuna store", "Prefect API"):
         assert found[what]["state"] == "ok"
         assert "127.0.0.1" in found[what]["found"]
