@@ -20,6 +20,8 @@ from tasks.events import DEGRADED, DRIFTED, resource_id
 from tasks.registry import require_champion
 from tests.flows.conftest import answer as run
 
+pytestmark = pytest.mark.slow
+
 TINY = ("tiny", "name=watched", "monitor.window=4d", "monitor.min_forecasts=3")
 CUTOFFS = ("2024-01-22T00:00", "2024-01-22T12:00", "2024-01-23T00:00", "2024-01-23T02:00")
 LAST = pd.Timestamp("2024-01-25 23:00")

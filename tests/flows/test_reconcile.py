@@ -23,6 +23,8 @@ from tasks.reconcile.record import Reconciled
 from tasks.reconcile.stores import close_mlflow_runs
 from tests.servers import until
 
+pytestmark = pytest.mark.slow
+
 
 @flow(name="retrain")
 def stand_in() -> None:

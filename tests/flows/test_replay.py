@@ -19,6 +19,8 @@ TINY = (
     "model.linear_highway=true", "forecast.every=12h", "monitor.window=3d",
     "monitor.min_forecasts=3", "promote.spread_seeds=1", "evaluate.stride=1",
 )  # fmt: skip
+
+pytestmark = pytest.mark.slow
 START = "2024-01-16"
 POLICIES = ("never", "3d", "drift")
 KEYS = {

@@ -22,6 +22,8 @@ from tasks.registry import champion
 from tasks.vintages import read_vintages
 from tests.flows.conftest import answer as run
 
+pytestmark = pytest.mark.slow
+
 END = pd.Timestamp("2024-01-25 23:00")
 
 
@@ -74,7 +76,6 @@ def test_the_same_cutoff_twice_gives_the_same_rows_once(trained, home, tmp_path)
     assert set(before) == {Path(one["path"]).name, Path(one["path"]).with_suffix(".csv").name}
 
 
-@pytest.mark.slow
 def test_two_runs_at_the_same_time_leave_the_rows_once(trained, home, tmp_path):
     (tmp_path / "rows.csv").write_bytes((home.root / "rows.csv").read_bytes())
     command = [
@@ -270,7 +271,6 @@ main(sys.argv[1:])
 """
 
 
-@pytest.mark.slow
 def test_a_run_killed_in_the_middle_of_a_write_leaves_whole_vintages_only(trained, home, tmp_path):
     forecast(home, tmp_path, until=END - pd.Timedelta(days=3))
     store = tmp_path / "store"
