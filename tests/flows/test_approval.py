@@ -33,8 +33,6 @@ from tasks.gate import Decision
 from tasks.home import find_home
 from tasks.registry import promote_version
 
-pytestmark = pytest.mark.slow
-
 
 @flow(persist_result=True)
 def ask() -> str:
@@ -124,6 +122,7 @@ def deployed(home, tmp_path):
     return work, client
 
 
+@pytest.mark.slow
 def test_a_deployed_run_waits_without_its_worker_and_goes_on_when_answered(deployed):
     from prefect.client.orchestration import get_client
     from prefect.deployments import run_deployment
