@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime
 from pathlib import Path
 from uuid import uuid4
@@ -174,8 +175,9 @@ def test_drift_retrains_once_a_day_and_a_promotion_forecasts(deployed, worker):
     forecasts = {r["id"] for r in deployed.runs("forecast/tiny") if not r["auto_scheduled"]}
     tell(deployed, "informer.drift.detected", "another")
     shift(deployed.folder / "rows.csv")
-    seen = deployed.informer("monitor", "tiny")
-    assert seen["drifted"], seen["reasons"]
+    seen = deployed.command("flows", "monitor", "tiny", "--json")
+    assert seen.returncode == 0, seen.stderr
+    assert json.loads(seen.stdout.splitlines()[-1])["drifted"], seen.stdout
 
     def new() -> list[dict]:
         return [run for run in deployed.runs("retrain/tiny") if run["id"] not in before]
