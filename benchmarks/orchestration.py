@@ -1,6 +1,6 @@
 """What orchestration adds to a retraining: the flow against the bare library.
 
-    python benchmarks/orchestration.py             a minimal one, and one of about five minutes
+    python benchmarks/orchestration.py             a minimal one, and one of some minutes
     python benchmarks/orchestration.py minimal     only the first
 
 The flow validates, tunes, trains, evaluates, registers, promotes and forecasts. The library does
@@ -33,8 +33,8 @@ CASES = {
         "nyc-weather", "tune.n_trials=1", "tune.epochs=1", "train.epochs=1",
         "train.steps_per_epoch=5", "evaluate.stride=24",
     ),
-    "five minutes": (
-        "nyc-weather", "tune.n_trials=6", "tune.epochs=6", "train.epochs=12", "train.patience=12",
+    "minutes": (
+        "nyc-weather", "tune.n_trials=4", "tune.epochs=3", "train.epochs=5", "train.patience=5",
         "train.steps_per_epoch=400",
     ),
 }  # fmt: skip
@@ -71,7 +71,7 @@ def _compared(name: str, n_rounds: int, home: Home) -> dict[str, Any]:
     config = load_config(conf, [*overrides, ONE_VALUE], conf_dir=home.conf_dir)
     taken: dict[str, list[float]] = {"flow": [], "library": []}
     for round_ in range(n_rounds):
-        own = config.with_values({"name": f"{name.replace(' ', '-')}-{round_}"})
+        own = config.with_values({"name": f"{name}-{round_}"})
         for way, run in (("library", _library), ("flow", _flow)):
             shutil.rmtree(home.store_dir / "stages", ignore_errors=True)
             start = time.perf_counter()
