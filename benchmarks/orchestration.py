@@ -1,6 +1,6 @@
 """What orchestration adds to a retraining: the flow against the bare library.
 
-    python benchmarks/orchestration.py             a minimal one, and one of some minutes
+    python benchmarks/orchestration.py             a minimal one, and one of two minutes
     python benchmarks/orchestration.py minimal     only the first
 
 The flow validates, tunes, trains, evaluates, registers, promotes and forecasts. The library does
@@ -35,7 +35,7 @@ CASES = {
     ),
     "minutes": (
         "nyc-weather", "tune.n_trials=4", "tune.epochs=3", "train.epochs=5", "train.patience=5",
-        "train.steps_per_epoch=400",
+        "train.steps_per_epoch=200",
     ),
 }  # fmt: skip
 
@@ -113,7 +113,7 @@ def _library(config: Any, home: Home) -> None:  # noqa: ANN401 -- imported late
     models = {"informer": fit(past, library)}
     models |= {name: fit(past, library, estimator=name) for name in config.baselines.models}
     backtest(models, rows, (split.test_start, split.test_end), stride=config.evaluate.stride)
-    models["informer"].save(home.store_dir / "library")
+    models["informer"].save(home.store_dir / "library" / config.name)
     models["informer"].predict(rows)
 
 
