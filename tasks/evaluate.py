@@ -17,6 +17,7 @@ from informer.backtest import Backtest, backtest
 from informer.baselines import CLASSICAL, Baseline
 from informer.classical import require_library
 from informer.config import ForecasterConfig
+from informer.data.split import Split
 from informer.forecaster import Forecaster
 from informer.metrics import summarize
 from tasks.config import RunConfig
@@ -31,8 +32,8 @@ from tasks.train import Trained
 
 __all__ = [
     "CHALLENGER_NAME", "CHAMPION_NAME", "ERRORS", "METRICS", "Evaluation", "Windows",
-    "check_baselines", "difference", "evaluate", "fit_baselines", "metrics_of", "report", "rounded",
-    "score",
+    "check_baselines", "difference", "errors_by_target", "evaluate", "fit_baselines", "metrics_of",
+    "report", "rounded", "score", "score_rows",
 ]  # fmt: skip
 
 CHALLENGER_NAME, CHAMPION_NAME = "informer", "champion"
@@ -112,7 +113,7 @@ def evaluate(
     report(found, run_id, work_dir, home)
     return Evaluation(
         metrics=metrics_of(found),
-        by_target=_by_target(found),
+        by_target=errors_by_target(found),
         losses=_keep_losses(found, work_dir),
         baseline_dirs={n: model.save(work_dir / "baselines" / n) for n, model in baselines.items()},
         champion_version=None if served is None else served.version,
@@ -121,7 +122,8 @@ def evaluate(
     )
 
 
-def _by_target(found: Backtest) -> dict[str, dict[str, dict[str, float]]]:
+def errors_by_target(found: Backtest) -> dict[str, dict[str, dict[str, float]]]:
+    """Model and target to mse and mae."""
     table = summarize(found.scores, ["model", "unique_id"])
     targets: dict[str, dict[str, dict[str, float]]] = {}
     for row in table.to_dict("records"):
@@ -158,12 +160,18 @@ def fit_baselines(
 
 def score(models: Mapping[str, Forecaster], prepared: Prepared, config: RunConfig) -> Backtest:
     """Every model on the same rolling origins of the test rows; the first one's scale for all."""
-    between = (prepared.split.test_start, prepared.split.test_end)
+    return score_rows(models, read_rows(prepared), prepared.split, config)
+
+
+def score_rows(
+    models: Mapping[str, Forecaster], rows: pd.DataFrame, split: Split, config: RunConfig
+) -> Backtest:
+    """The same of regular rows that lie in memory."""
     slow = [name for name, model in models.items() if model.estimator in CLASSICAL]
     return backtest(
         models,
-        read_rows(prepared),
-        between,
+        rows,
+        (split.test_start, split.test_end),
         stride=config.evaluate.stride,
         strides=dict.fromkeys(slow, config.baselines.classical_stride),
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import mlflow
@@ -13,13 +13,11 @@ from prefect import task
 from prefect.artifacts import create_markdown_artifact
 from prefect.runtime import flow_run
 
-from informer.comparison import Comparison, block_bootstrap, diebold_mariano
-from informer.errors import EvidenceError
-from informer.origins import paired_losses
 from tasks.assets import data_asset, materialized, model_asset
 from tasks.config import RunConfig
-from tasks.evaluate import CHALLENGER_NAME, CHAMPION_NAME, Evaluation
-from tasks.gate import Decision, Evidence, decide
+from tasks.evaluate import CHAMPION_NAME, Evaluation
+from tasks.evidence import rule, weigh
+from tasks.gate import Decision, Evidence
 from tasks.home import Home
 from tasks.ledger import record
 from tasks.prepare import Prepared
@@ -28,7 +26,7 @@ from tasks.stages import BACK_OFF_S, is_passing, stage_key
 from tasks.track import connect, resumed_run
 from tasks.train import Trained
 
-__all__ = ["Decision", "Promotion", "comparison_table", "decide", "gather", "judge", "promote"]
+__all__ = ["Promotion", "comparison_table", "gather", "judge", "promote"]
 
 
 @dataclass(frozen=True)
@@ -47,55 +45,15 @@ class Promotion:
 def judge(
     evaluation: Evaluation, config: RunConfig, errors_by_seed: Callable[[], tuple[float, ...]]
 ) -> Decision:
-    """Hold the challenger to every rule.
-
-    Args:
-        evaluation: what it and the others did on the test rows.
-        config: the rules, and what was trained.
-        errors_by_seed: trains further seeds and tells their errors; called only where all else
-            speaks for the challenger and a champion would be displaced.
-    """
-    rules = config.promote
-    evidence = gather(evaluation, config)
-    decision = decide(evidence, rules)
-    against_champion = evidence.champion is not None
-    if decision.verdict == "PROMOTE" and against_champion and rules.spread_seeds:
-        own = evidence.challenger[rules.metric]
-        decision = decide(replace(evidence, seeds=(own, *errors_by_seed())), rules)
-    return decision
+    """Hold the challenger to every rule, see `tasks.evidence.rule`."""
+    return rule(gather(evaluation, config), config, errors_by_seed)
 
 
 def gather(evaluation: Evaluation, config: RunConfig) -> Evidence:
-    """What the gate judges by, of what the evaluation found; the seeds are not measured yet."""
-    rules, targets = config.promote, evaluation.by_target
-    chance, cannot_tell = None, ""
-    if CHAMPION_NAME in evaluation.metrics and rules.test != "none":
-        try:
-            chance = _compare(evaluation, config)
-        except EvidenceError as error:
-            cannot_tell = str(error)
-    return Evidence(
-        challenger=evaluation.metrics[CHALLENGER_NAME],
-        baselines=evaluation.baselines,
-        champion=evaluation.metrics.get(CHAMPION_NAME),
-        incomparable=evaluation.incomparable,
-        targets={
-            name: (targets[CHALLENGER_NAME][name][rules.metric], errors[rules.metric])
-            for name, errors in targets.get(CHAMPION_NAME, {}).items()
-        },
-        chance=chance,
-        cannot_tell=cannot_tell,
-    )
-
-
-def _compare(evaluation: Evaluation, config: RunConfig) -> Comparison:
-    losses, metric = pd.read_parquet(evaluation.losses), config.promote.metric
-    new, old, overlap = paired_losses(
-        losses, CHALLENGER_NAME, CHAMPION_NAME, metric, config.model.pred_len
-    )
-    if config.promote.test == "diebold_mariano":
-        return diebold_mariano(new, old, overlap=overlap)
-    return block_bootstrap(new, old, overlap=overlap, seed=config.train.seed)
+    """What the gate judges by, of what the evaluation found and kept."""
+    is_compared = CHAMPION_NAME in evaluation.metrics
+    losses = pd.read_parquet(evaluation.losses) if is_compared else None
+    return weigh(evaluation.metrics, evaluation.by_target, losses, config, evaluation.incomparable)
 
 
 def _key(_context: object, given: dict[str, Any]) -> str:

@@ -52,5 +52,17 @@ def etth1_path():
     return path
 
 
+@pytest.fixture(scope="session")
+def empty_store(tmp_path_factory) -> Path:
+    """MLflow's SQLite file before the first run: to copy it is quicker than to make it."""
+    from tasks.track import connect
+
+    made = Home(tmp_path_factory.mktemp("store"))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MLFLOW_TRACKING_URI", made.local_tracking_uri)
+        connect(made)
+    return made.store_dir / "mlflow.db"
+
+
 def _folder(variable: str, name: str) -> Path:
     return Path(os.environ.get(variable) or REPOSITORY.parent / "shared" / name)

@@ -116,6 +116,13 @@ class Station:
         assert status == 0, error + out
         return json.loads(out.splitlines()[-1])
 
+    def deploy(self) -> None:
+        """Everything under the home's `conf/`, by the documented commands."""
+        self.informer("deployments", "--write")
+        self.informer("setup-automations")
+        done = self.command("prefect", "--no-prompt", "deploy", "--all")
+        assert done.returncode == 0, done.stdout + done.stderr
+
     def error(self, *argv: str) -> str:
         """The sentence with which a command fails."""
         status, out, error = self._main([*argv], None)

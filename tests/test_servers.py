@@ -108,10 +108,7 @@ def station(tmp_path_factory, here, home, tracking_server) -> Station:
     server, client = exported("prefect", here), exported("worker-cpu", here)
     folder = tmp_path_factory.mktemp("server")
     with prefect_station(folder, home, port, server, client) as made:
-        made.informer("deployments", "--write")
-        made.informer("setup-automations")
-        done = made.command("prefect", "--no-prompt", "deploy", "--all")
-        assert done.returncode == 0, done.stdout + done.stderr
+        made.deploy()
         with made.worker("cpu", home / "cpu.log"), made.worker("gpu", home / "gpu.log"):
             yield made
 

@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import pandas as pd
 
-from informer.backtest import Backtest, backtest
-from informer.baselines import CLASSICAL
-from informer.comparison import Comparison, block_bootstrap, diebold_mariano
 from informer.data.split import Split
-from informer.errors import EvidenceError
 from informer.forecaster import Forecaster
-from informer.metrics import summarize
-from informer.origins import paired_losses
 from tasks.config import RunConfig
-from tasks.evaluate import CHALLENGER_NAME, CHAMPION_NAME, metrics_of
-from tasks.gate import Decision, Evidence, decide
+from tasks.evaluate import (
+    CHALLENGER_NAME,
+    CHAMPION_NAME,
+    errors_by_target,
+    metrics_of,
+    score_rows,
+)
+from tasks.evidence import rule, weigh
+from tasks.gate import Decision
 
 __all__ = ["Judgement", "judge_challenger"]
 
@@ -65,64 +66,13 @@ def judge_challenger(
     models = {CHALLENGER_NAME: challenger, **baselines}
     if champion is not None:
         models[CHAMPION_NAME] = champion
-    found = _scored(models, known, split, config)
-    metrics, rules = metrics_of(found), config.promote
-    evidence = _evidence(found, metrics, config)
-    decision = decide(evidence, rules)
-    if decision.verdict == "PROMOTE" and champion is not None and rules.spread_seeds:
-        others = metrics_of(_scored(seeds(), known, split, config))
-        own = [metrics[CHALLENGER_NAME], *others.values()]
-        values = tuple(errors[rules.metric] for errors in own)
-        decision = decide(replace(evidence, seeds=values), rules)
-    return Judgement(decision, metrics)
+    found = score_rows(models, known, split, config)
+    metrics = metrics_of(found)
 
+    def errors_by_seed() -> tuple[float, ...]:
+        others = metrics_of(score_rows(seeds(), known, split, config))
+        return tuple(errors[config.promote.metric] for errors in others.values())
 
-def _scored(
-    models: Mapping[str, Forecaster], known: pd.DataFrame, split: Split, config: RunConfig
-) -> Backtest:
-    slow = [name for name, model in models.items() if model.estimator in CLASSICAL]
-    return backtest(
-        models,
-        known,
-        (split.test_start, split.test_end),
-        stride=config.evaluate.stride,
-        strides=dict.fromkeys(slow, config.baselines.classical_stride),
-        n_examples=1,
-    )
-
-
-def _evidence(found: Backtest, metrics: dict[str, dict[str, float]], config: RunConfig) -> Evidence:
-    """What the gate judges by, as `tasks.promote` gathers it from the files of an evaluation."""
-    rules, judged = config.promote, (CHALLENGER_NAME, CHAMPION_NAME)
-    baselines = {name: errors for name, errors in metrics.items() if name not in judged}
-    if CHAMPION_NAME not in metrics:
-        return Evidence(metrics[CHALLENGER_NAME], baselines)
-    errors = summarize(found.scores, ["model", "unique_id"]).set_index(["unique_id", "model"])
-    targets = errors[rules.metric].unstack()
-    chance, cannot_tell = None, ""
-    if rules.test != "none":
-        try:
-            chance = _compare(found.losses, config)
-        except EvidenceError as error:
-            cannot_tell = str(error)
-    return Evidence(
-        metrics[CHALLENGER_NAME],
-        baselines,
-        champion=metrics[CHAMPION_NAME],
-        targets={
-            str(name): (float(row[CHALLENGER_NAME]), float(row[CHAMPION_NAME]))
-            for name, row in targets.iterrows()
-        },
-        chance=chance,
-        cannot_tell=cannot_tell,
-    )
-
-
-def _compare(losses: pd.DataFrame, config: RunConfig) -> Comparison:
-    rules = config.promote
-    new, old, overlap = paired_losses(
-        losses, CHALLENGER_NAME, CHAMPION_NAME, rules.metric, config.model.pred_len
-    )
-    if rules.test == "diebold_mariano":
-        return diebold_mariano(new, old, overlap=overlap)
-    return block_bootstrap(new, old, overlap=overlap, seed=config.train.seed)
+    losses = None if champion is None else found.losses
+    evidence = weigh(metrics, errors_by_target(found), losses, config)
+    return Judgement(rule(evidence, config, errors_by_seed), metrics)

@@ -78,18 +78,6 @@ def prefect_server(tmp_path_factory):
         yield
 
 
-@pytest.fixture(scope="session")
-def empty_store(tmp_path_factory) -> Path:
-    """MLflow's SQLite file before the first run: to copy it is quicker than to make it."""
-    from tasks.track import connect
-
-    made = Home(tmp_path_factory.mktemp("store"))
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("MLFLOW_TRACKING_URI", made.local_tracking_uri)
-        connect(made)
-    return made.store_dir / "mlflow.db"
-
-
 def make_home(root: Path, empty_store: Path, more: str = "") -> Home:
     """A folder with `conf/tiny.yaml` (and `more` in it), its contract, its rows, and a store."""
     (root / "conf" / "contracts").mkdir(parents=True)

@@ -18,10 +18,7 @@ def station(tmp_path_factory, empty_store) -> Station:
     """A server with the deployments of one tiny pipeline, and a worker for either pool."""
     home = make_home(tmp_path_factory.mktemp("home"), empty_store, UNSCHEDULED).root
     with prefect_station(tmp_path_factory.mktemp("server"), home) as made:
-        made.informer("deployments", "--write")
-        made.informer("setup-automations")
-        done = made.command("prefect", "--no-prompt", "deploy", "--all")
-        assert done.returncode == 0, done.stdout + done.stderr
+        made.deploy()
         with made.worker("cpu", home / "cpu.log"), made.worker("gpu", home / "gpu.log"):
             yield made
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-from pathlib import Path
 
 import mlflow
 import pytest
@@ -38,22 +37,12 @@ class Registry:
         return {alias: str(version) for alias, version in found.items()}
 
 
-@pytest.fixture(scope="session")
-def made_store(tmp_path_factory) -> Path:
-    """MLflow's SQLite file before anything is in it."""
-    home = Home(tmp_path_factory.mktemp("store"))
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("MLFLOW_TRACKING_URI", home.local_tracking_uri)
-        connect(home)
-    return home.store_dir / "mlflow.db"
-
-
 @pytest.fixture
-def registry(tmp_path, made_store, monkeypatch) -> Registry:
+def registry(tmp_path, empty_store, monkeypatch) -> Registry:
     """Three versions, none of them serving, the last one the challenger."""
     home = Home(tmp_path)
     home.store_dir.mkdir()
-    shutil.copy(made_store, home.store_dir)
+    shutil.copy(empty_store, home.store_dir)
     monkeypatch.setenv("MLFLOW_TRACKING_URI", home.local_tracking_uri)
     made = Registry(home, connect(home))
     made.add(3)
