@@ -9,6 +9,7 @@ from prefect.runtime import flow_run
 
 from flows.rows import prepare_rows
 from tasks.config import RunConfig
+from tasks.errors import PipelineError
 from tasks.home import Home, find_home
 from tasks.pool import is_sent_away, run_in_pool, training_slot
 from tasks.prepare import Prepared
@@ -63,11 +64,18 @@ def _tune_and_train(prepared: Prepared, config: RunConfig, run_id: str, home: Ho
     seconds = 3600 * config.workers.timeout_hours
     search = tune.with_options(timeout_seconds=seconds)
     training = train_model.with_options(timeout_seconds=seconds)
-    with training_slot(config):
-        tuned = run_stage(search, lambda done: [], prepared, config, run_id, home)
-        trained = run_stage(
-            training, lambda done: [done.model_dir], prepared, config, tuned, run_id, home
-        )
+    try:
+        with training_slot(config):
+            tuned = run_stage(search, lambda done: [], prepared, config, run_id, home)
+            trained = run_stage(
+                training, lambda done: [done.model_dir], prepared, config, tuned, run_id, home
+            )
+    except TimeoutError as error:
+        raise PipelineError(
+            f"the search or the training of {config.name} was not done after "
+            f"workers.timeout_hours={config.workers.timeout_hours:.3g} and is given up. Raise it "
+            "or make the work smaller; the next run goes on from the last epoch."
+        ) from error
     trained = replace(trained, config=config.with_values(tuned.values))
     log_training(trained, tuned, run_id, home)
     return trained

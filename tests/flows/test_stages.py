@@ -73,6 +73,15 @@ def test_a_run_that_failed_at_evaluation_neither_loads_tunes_nor_trains_again(
     assert len(client.get_metric_history(done["run_id"], "val_loss")) == 2  # nothing logged twice
 
 
+def test_a_training_that_takes_too_long_is_given_up_with_one_error(home, client, capsys):
+    long = ("train.seed=8", "train.epochs=10000", "train.patience=10000", "tune.n_trials=0")
+    assert main(["retrain", "tiny", "name=long", *long, "workers.timeout_hours=0.001"]) == 1
+    error = capsys.readouterr().err
+    assert "error: the search or the training of long was not done after" in error
+    experiment = client.get_experiment_by_name("long").experiment_id
+    assert {run.info.status for run in client.search_runs([experiment])} == {"FAILED"}
+
+
 @pytest.mark.slow
 def test_a_changed_evaluation_takes_the_training_over_with_its_curves(home, client, capsys):
     first = finished(capsys, "name=taken", "train.seed=2")

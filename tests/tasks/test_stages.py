@@ -1,0 +1,51 @@
+"""When a result is taken over, and which failures are worth another try."""
+
+from __future__ import annotations
+
+import errno
+import urllib.error
+from types import SimpleNamespace
+
+import pytest
+import requests
+
+import tasks.stages
+from tasks.errors import SourceError, StoreError
+from tasks.home import Home
+from tasks.stages import is_passing, stage_key
+
+
+def caused(error: Exception, cause: Exception) -> Exception:
+    error.__cause__ = cause
+    return error
+
+
+@pytest.mark.parametrize(
+    ("error", "passes"),
+    [
+        (caused(SourceError("no answer"), urllib.error.URLError("refused")), True),
+        (caused(StoreError("busy"), OSError(errno.EBUSY, "busy")), True),
+        (requests.exceptions.ConnectionError("reset"), True),
+        (TimeoutError("slow"), True),
+        (caused(StoreError("full"), OSError(errno.ENOSPC, "full")), False),
+        (SourceError("there is no file"), False),
+        (ValueError("wrong"), False),
+    ],
+)
+def test_only_what_may_pass_by_itself_is_tried_again(error, passes):
+    assert is_passing(None, None, SimpleNamespace(data=error)) is passes
+
+
+def test_a_key_changes_with_all_that_a_result_depends_on(tmp_path, monkeypatch):
+    home = Home(tmp_path)
+    key = stage_key("train", home, "data", {"train": {"seed": 0}})
+    assert key == stage_key("train", home, "data", {"train": {"seed": 0}})
+    others = [
+        stage_key("tune", home, "data", {"train": {"seed": 0}}),
+        stage_key("train", Home(tmp_path / "other"), "data", {"train": {"seed": 0}}),
+        stage_key("train", home, "other", {"train": {"seed": 0}}),
+        stage_key("train", home, "data", {"train": {"seed": 1}}),
+    ]
+    monkeypatch.setattr(tasks.stages, "code_version", lambda: "another")
+    others.append(stage_key("train", home, "data", {"train": {"seed": 0}}))
+    assert len({key, *others}) == 6
