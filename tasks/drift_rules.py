@@ -53,47 +53,39 @@ class _KolmogorovSmirnovMetric(ColumnAggregateMetricProvider):  # type: ignore[m
         return ks(_reference(reference_path, str(column.name)), column)
 
 
-class ExpectColumnPopulationStabilityToBeLessThan(ColumnAggregateExpectation):  # type: ignore[misc]
+class _AtMost(ColumnAggregateExpectation):  # type: ignore[misc]
+    """The statistic of the only metric that it depends on is at most a limit."""
+
+    reference_path: str
+    threshold: float
+    success_keys = ("reference_path", "threshold")
+
+    def _validate(
+        self,
+        metrics: dict[str, Any],
+        runtime_configuration: dict[str, Any] | None = None,
+        execution_engine: PandasExecutionEngine | None = None,
+    ) -> dict[str, Any]:
+        (name,) = self.metric_dependencies
+        value = float(metrics[name])
+        return {"success": bool(value <= self.threshold), "result": {"observed_value": value}}
+
+
+class ExpectColumnPopulationStabilityToBeLessThan(_AtMost):
     """The population stability index against the column of a Parquet file is at most a limit."""
 
-    reference_path: str
-    threshold: float
     metric_dependencies = (_StabilityMetric.metric_name,)
-    success_keys = ("reference_path", "threshold")
-
-    def _validate(
-        self,
-        metrics: dict[str, Any],
-        runtime_configuration: dict[str, Any] | None = None,
-        execution_engine: PandasExecutionEngine | None = None,
-    ) -> dict[str, Any]:
-        return _at_most(metrics[_StabilityMetric.metric_name], self.threshold)
 
 
-class ExpectColumnKolmogorovSmirnovToBeLessThan(ColumnAggregateExpectation):  # type: ignore[misc]
+class ExpectColumnKolmogorovSmirnovToBeLessThan(_AtMost):
     """The Kolmogorov-Smirnov statistic against the column of a Parquet file is at most a limit."""
 
-    reference_path: str
-    threshold: float
     metric_dependencies = (_KolmogorovSmirnovMetric.metric_name,)
-    success_keys = ("reference_path", "threshold")
-
-    def _validate(
-        self,
-        metrics: dict[str, Any],
-        runtime_configuration: dict[str, Any] | None = None,
-        execution_engine: PandasExecutionEngine | None = None,
-    ) -> dict[str, Any]:
-        return _at_most(metrics[_KolmogorovSmirnovMetric.metric_name], self.threshold)
 
 
 def _reference(path: str | Path, channel: str) -> npt.NDArray[np.float64]:
     """(T,) the values of a channel over the train rows, NaN where missing."""
     return pd.read_parquet(path, columns=[channel])[channel].to_numpy(dtype=np.float64)
-
-
-def _at_most(value: float, threshold: float) -> dict[str, Any]:
-    return {"success": bool(value <= threshold), "result": {"observed_value": float(value)}}
 
 
 def drift_rule(
