@@ -44,7 +44,7 @@ class Naive:
 
     def predict(self, windows: Windows, index: Tensor) -> Tensor:
         """(B, P, C_t) forecasts of the windows numbered by `index`, scaled."""
-        last = windows.values[windows.origins[index] - 1, -windows.n_targets :]  # (B, C_t)
+        last = windows.targets(windows.origins[index] - 1)  # (B, C_t)
         return last[:, None].repeat(1, windows.pred_len, 1)
 
 
@@ -63,7 +63,7 @@ class SeasonalNaive:
         """(B, P, C_t) forecasts of the windows numbered by `index`, scaled."""
         ahead = torch.arange(windows.pred_len, device=index.device) % self.season
         rows = windows.origins[index][:, None] - self.season + ahead  # (B, P)
-        return windows.values[rows][..., -windows.n_targets :]
+        return windows.targets(rows)
 
 
 @dataclass(frozen=True)
@@ -113,9 +113,8 @@ class ClosedFormLinear:
 def differences(windows: Windows, index: Tensor, look_back: int) -> tuple[Tensor, Tensor, Tensor]:
     """History and horizon less the last value: (B * C_t, L), (B * C_t, P), and it, (B, 1, C_t)."""
     origins = windows.origins[index][:, None]
-    channels = windows.values[:, -windows.n_targets :]
-    past = channels[origins + torch.arange(-look_back, 0, device=index.device)]  # (B, L, C_t)
-    future = channels[origins + torch.arange(windows.pred_len, device=index.device)]
+    past = windows.targets(origins + torch.arange(-look_back, 0, device=index.device))
+    future = windows.targets(origins + torch.arange(windows.pred_len, device=index.device))
     last = past[:, -1:]
     x = (past - last).mT.reshape(-1, look_back)  # (B * C_t, L)
     y = (future - last).mT.reshape(-1, windows.pred_len)  # (B * C_t, P)

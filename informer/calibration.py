@@ -186,7 +186,7 @@ def _mean_miss(error: Tensor, block: Tensor) -> float:
 def _restlessness(windows: Windows, index: Tensor, form: Form, lag: int) -> Tensor:
     """(B, C_t) the measure `form` over the past of the windows numbered by `index`."""
     rows = windows.origins[index][:, None] + torch.arange(-windows.seq_len, 0)  # (B, L)
-    past = windows.values[:, -windows.n_targets :][rows]  # (B, L, C_t)
+    past = windows.targets(rows)  # (B, L, C_t)
     if form == "deviation":
         return past.std(dim=1, correction=0)
     return (past[:, lag:] - past[:, :-lag]).abs().mean(dim=1)
@@ -199,12 +199,12 @@ def _thinned(windows: Windows, n_most: int) -> Windows:
 
 def _residuals(predictor: Predictor, val: Windows, observed: npt.NDArray[np.bool_]) -> Tensor:
     """(N, K, P, C_t) truth less forecast, scaled; NaN where nothing was observed."""
-    truth = val.values[:, -val.n_targets :]
-    truth = truth.masked_fill(~torch.from_numpy(observed[:, -val.n_targets :]), torch.nan)
+    seen = torch.from_numpy(observed[:, -val.n_targets :])
     parts = []
     for index, forecast in predict_levels(predictor, val):
         rows = val.origins[index][:, None] + torch.arange(val.pred_len)  # (B, P)
-        parts.append(truth[rows].unsqueeze(1) - forecast)
+        truth = val.targets(rows).masked_fill(~seen[rows], torch.nan)
+        parts.append(truth.unsqueeze(1) - forecast)
     return torch.cat(parts)
 
 

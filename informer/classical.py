@@ -68,12 +68,12 @@ class Classical:
         """(B, P, C_t) forecasts of the windows numbered by `index`, scaled."""
         season = self.season if self.n_rows >= MIN_SEASONS * self.season else 1
         model = _model(self.name, season)
-        channels = windows.values[:, -windows.n_targets :].cpu().double().numpy()
         forecasts = np.empty((len(index), windows.pred_len, windows.n_targets))
         for i, origin in enumerate(windows.origins[index].tolist()):
+            rows = torch.arange(origin - self.n_rows, origin, device=windows.device)
+            past = windows.targets(rows).cpu().double().numpy()  # (L, C_t)
             for c in range(windows.n_targets):
-                past = channels[origin - self.n_rows : origin, c]
-                forecasts[i, :, c] = _forecast(model, past, windows.pred_len)
+                forecasts[i, :, c] = _forecast(model, past[:, c], windows.pred_len)
         return torch.from_numpy(forecasts).to(windows.values)
 
 

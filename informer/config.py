@@ -212,6 +212,10 @@ class TrainingConfig:
     """Epochs without improvement before the training stops."""
     steps_per_epoch: int | None = None
     """Batches of an epoch, drawn at random; empty: every window once."""
+    max_windows: int = 1_000_000
+    """Of more train windows so many are drawn, spread over all series and times."""
+    max_val_windows: int = 100_000
+    """Of more validation windows so many are drawn, spread over all series and times."""
     max_grad_norm: float | None = None
     """The total gradient norm is clipped to this; empty: not at all."""
     weight_average: Literal["none", "ema", "swa"] = "none"
@@ -247,13 +251,10 @@ class TrainingConfig:
         if isinstance(self.devices, list):  # as JSON and YAML spell a tuple
             object.__setattr__(self, "devices", tuple(self.devices))
         self._check_devices()
-        require_at_least(self, 1, "epochs", "batch_size", "patience")
+        require_at_least(self, 1, "epochs", "batch_size", "patience", "steps_per_epoch")
+        require_at_least(self, 1, "max_windows", "max_val_windows")
         require_at_least(self, 0, "weight_decay", "seed")
         require(self.learning_rate > 0, f"learning_rate is {self.learning_rate}; it must be > 0.")
-        require(
-            self.steps_per_epoch is None or self.steps_per_epoch >= 1,
-            f"steps_per_epoch is {self.steps_per_epoch}; use null for all windows, or at least 1.",
-        )
         require(
             self.max_grad_norm is None or self.max_grad_norm > 0,
             f"max_grad_norm is {self.max_grad_norm}; use null to switch clipping off, or > 0.",

@@ -9,7 +9,7 @@ S series   L look_back   P pred_len   C_t targets   Q quantiles   N windows
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Literal
 
@@ -80,7 +80,7 @@ class Forecaster:
     @classmethod
     def fit(
         cls,
-        frame: pd.DataFrame,
+        frame: pd.DataFrame | Panel,
         config: ForecasterConfig,
         *,
         estimator: Estimator = "informer",
@@ -91,7 +91,8 @@ class Forecaster:
         """Fit on a frame of train and validation rows; the last `config.val` of it validates.
 
         Args:
-            frame: long frame with the columns that `config.frame` names; no test rows.
+            frame: long frame with the columns that `config.frame` names, or the panel made of it,
+                such as `informer.data.mapped` maps from a file; no test rows.
             config: network, training, and what of the frame validates.
             estimator: the Informer, or a baseline in its place.
             checkpoint_dir: where a training that was cut off goes on from.
@@ -102,7 +103,7 @@ class Forecaster:
             FrameError: the frame breaks the structural contract or is too short for a window.
             ConfigError: `config.val` leaves no train or no validation rows.
         """
-        panel = regular_panel(frame, config.frame)
+        panel = frame if isinstance(frame, Panel) else regular_panel(frame, config.frame)
         own = 0 if estimator == "informer" else look_back_of(estimator, config)
         look_back = max(config.model.seq_len, own)
         scaler, train, val = _train_and_val(panel, config, look_back)
@@ -299,20 +300,20 @@ def _train_and_val(
 ) -> tuple[StandardScaler, Windows, Windows]:
     """The scaler of the train rows, and the windows of both parts."""
     boundary = tail_start(config.val, panel.grid[0], panel.grid[-1], config.frame.freq)
-    rows = np.concatenate([np.arange(s.start, s.stop) for s in panel.rows_between(None, boundary)])
-    scaler = StandardScaler.fit(panel.values[rows], panel.observed[rows])
-    train, val = (
-        _cut(panel, scaler, config, _origins(panel, part, look_back, config.model.pred_len))
-        for part in ((None, boundary), (boundary, None))
+    scaler = panel.fit_scaler(boundary)
+    sizes, training = (look_back, config.model.pred_len), config.training
+    train = _cut(
+        panel, scaler, config, _origins(panel, (None, boundary), *sizes, training.max_windows)
     )
-    return scaler, train, val
+    later = _origins(panel, (boundary, None), *sizes, training.max_val_windows)
+    return scaler, train, replace(train, origins=later)
 
 
 def _cut(
     panel: Panel, scaler: StandardScaler, config: ForecasterConfig, origins: Tensor
 ) -> Windows:
-    return Windows.cut(
-        scaler.transform(panel.values),
+    return panel.windows(
+        scaler,
         panel.marks(config.frame, config.model.embed),
         origins,
         seq_len=config.model.seq_len,
@@ -327,8 +328,9 @@ def _origins(
     between: tuple[pd.Timestamp | None, pd.Timestamp | None],
     look_back: int,
     pred_len: int,
+    at_most: int,
 ) -> Tensor:
-    origins = panel.origins(between, look_back, pred_len)
+    origins = panel.origins(between, look_back, pred_len, at_most=at_most)
     if not len(origins):
         longest = int(np.diff(panel.bounds).argmax())
         raise FrameError(

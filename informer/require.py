@@ -20,10 +20,12 @@ def require_choice(config: object, name: str, choices: tuple[str, ...]) -> None:
 
 
 def require_at_least(config: object, minimum: float, *names: str) -> None:
-    """The fields `names` must be at least `minimum`."""
+    """The fields `names` must be at least `minimum`, or None where that is a value of theirs."""
     for name in names:
         value = getattr(config, name)
-        require(value >= minimum, f"{name} is {value}; it must be at least {minimum}.")
+        require(
+            value is None or value >= minimum, f"{name} is {value}; it must be at least {minimum}."
+        )
 
 
 def require_levels(levels: tuple[float, ...], *, median: bool) -> None:

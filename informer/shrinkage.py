@@ -55,12 +55,11 @@ def supported_share(start: Predictor, whole: Predictor, val: Windows) -> float:
         whole: the other; a single value a step.
         val: windows that neither was fitted on, in order of time.
     """
-    targets = val.values[:, -val.n_targets :]
     errors = []
     for index, forecast in predict_levels(whole, val):
         rows = val.origins[index][:, None] + torch.arange(val.pred_len)  # (B, P)
         begin = start.predict(val, index)  # (B, P, C_t)
-        errors.append(_errors(targets[rows] - begin, forecast[:, 0] - begin))
+        errors.append(_errors(val.targets(rows) - begin, forecast[:, 0] - begin))
     n_stretches = min(MOST_STRETCHES, max(FEWEST_STRETCHES, len(val) // val.pred_len))
     return kept_share(torch.cat(errors), n_stretches)
 

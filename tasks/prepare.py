@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import hashlib
+import json
+import os
+import shutil
+import time
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +19,7 @@ from prefect.artifacts import create_markdown_artifact
 
 from informer.config import FrameConfig
 from informer.data.frame import regular_frame, regular_panel
+from informer.data.mapped import map_panel
 from informer.data.panel import Panel
 from informer.data.split import Split
 from informer.errors import FrameError
@@ -22,6 +30,9 @@ from tasks.sources import Snapshot, snapshot
 from tasks.stages import stage_key
 
 __all__ = ["Prepared", "history", "prepare", "read_rows", "regular_rows"]
+
+ROWS_SUFFIX = ".rows"
+ROWS_KEPT = timedelta(days=7)
 
 
 @dataclass(frozen=True)
@@ -56,10 +67,22 @@ def read_rows(prepared: Prepared) -> pd.DataFrame:
     return pd.read_parquet(prepared.snapshot.path)
 
 
-def history(prepared: Prepared, frame: FrameConfig) -> pd.DataFrame:
-    """Train and validation rows: everything that a training may see."""
-    rows = read_rows(prepared)
-    return rows[rows[frame.time_column] < prepared.split.test_start]
+def history(prepared: Prepared, frame: FrameConfig) -> Panel:
+    """Train and validation rows: everything that a training may see.
+
+    They are mapped from files beside the snapshot, so that no training's memory grows with the
+    number of series; those that nobody used for `ROWS_KEPT` are removed.
+    """
+    path, before = prepared.snapshot.path, prepared.split.test_start
+    digest = hashlib.sha256(json.dumps([asdict(frame), str(before)]).encode()).hexdigest()[:8]
+    folder = path.with_name(f"{path.stem}-{digest}{ROWS_SUFFIX}")
+    panel = map_panel(path, frame, folder, before=before)
+    os.utime(folder)
+    for other in path.parent.glob(f"*{ROWS_SUFFIX}"):
+        with suppress(OSError):
+            if other.stat().st_mtime < time.time() - ROWS_KEPT.total_seconds():
+                shutil.rmtree(other)
+    return panel
 
 
 def _prepare_key(_context: object, given: dict[str, Any]) -> str:

@@ -10,12 +10,12 @@ from typing import Any
 
 import mlflow
 import optuna
-import pandas as pd
 from optuna.trial import TrialState
 from prefect import get_run_logger, task
 from prefect.artifacts import create_table_artifact
 from prefect.exceptions import ExternalSignal
 
+from informer.data.panel import Panel
 from informer.forecaster import Forecaster
 from informer.training.loop import EpochRecord
 from tasks.config import RunConfig
@@ -113,10 +113,10 @@ def tune(prepared: Prepared, config: RunConfig, parent_run_id: str, home: Home) 
         known = {} if served is None else champion_values(served, space)
         if known:
             study.enqueue_trial(known, skip_if_exists=True)
-    frame = history(prepared, config.frame)
+    past = history(prepared, config.frame)
     with Progress("tune", missing * config.tune.epochs) as progress:
         study.optimize(
-            lambda trial: _objective(trial, frame, prepared, config, parent_run_id, home, progress),
+            lambda trial: _objective(trial, past, prepared, config, parent_run_id, home, progress),
             n_trials=missing,
             timeout=None
             if config.tune.timeout_minutes is None
@@ -161,7 +161,7 @@ def _inside(
 
 def _objective(
     trial: optuna.Trial,
-    frame: pd.DataFrame,
+    past: Panel,
     prepared: Prepared,
     config: RunConfig,
     parent_run_id: str,
@@ -188,7 +188,7 @@ def _objective(
         trial.set_user_attr("mlflow_run_id", run_id)
         pruned = False
         try:
-            Forecaster.fit(frame, candidate.forecaster_for(prepared.split), on_epoch=on_epoch)
+            Forecaster.fit(past, candidate.forecaster_for(prepared.split), on_epoch=on_epoch)
         except optuna.TrialPruned:
             pruned = True  # the run is finished all the same, it did not fail
         except (KeyboardInterrupt, SystemExit, ExternalSignal):

@@ -39,6 +39,7 @@ NOT_VARIED = {
     "model.enc_in", "model.dec_in", "model.c_out", "model.freq", "model.quantiles",
     "model.output_attention", "train.highway", "train.shrink",
     "train.epochs", "train.patience", "train.accelerator", "train.devices", "train.compile",
+    "train.max_windows", "train.max_val_windows",
 }  # fmt: skip
 SECTIONS = ("frame", "model", "training")  # of ForecasterConfig, which the pipeline has too
 N_COLUMNS = 6  # conf/, reference, default, what it does, range, cost

@@ -90,6 +90,8 @@ def _read_times(column: pd.Series) -> pd.Series[pd.Timestamp]:
 def _zoned(column: pd.Series) -> bool:
     if isinstance(column.dtype, pd.DatetimeTZDtype):
         return True
+    if pd.api.types.is_datetime64_dtype(column):
+        return False
     text = column.dropna().astype(str)
     return bool(len(text)) and bool(text.str.contains(r"(?:Z|[+-]\d{2}:?\d{2})$").all())
 

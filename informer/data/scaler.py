@@ -5,7 +5,7 @@ T rows of the raw series   C channels
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,6 +16,7 @@ from informer.errors import FrameError
 __all__ = ["StandardScaler"]
 
 _Floats = npt.NDArray[np.float64]
+Parts = Callable[[], Iterable[tuple[_Floats, npt.NDArray[np.bool_]]]]
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,16 +44,38 @@ class StandardScaler:
         """
         table = np.asarray(values, dtype=np.float64)
         seen = np.ones(table.shape, bool) if observed is None else np.asarray(observed, bool)
-        count = seen.sum(axis=0)  # (C,)
+        return cls.fit_parts(lambda: [(table, seen)])
+
+    @classmethod
+    def fit_parts(cls, parts: Parts) -> StandardScaler:
+        """Learn from rows that need not lie in memory all at once.
+
+        Args:
+            parts: gives, each time that it is called, the same pairs of (T_i, C) rows and which of
+                their entries were observed.
+
+        Raises:
+            FrameError: a channel has no observed value.
+        """
+        count, total, n_rows = np.zeros(1, np.int64), np.zeros(1), 0
+        lowest, highest = np.array([np.inf]), np.array([-np.inf])
+        for table, seen in parts():
+            n_rows += len(table)
+            count = count + seen.sum(axis=0)  # (C,)
+            total = total + np.where(seen, table, 0.0).sum(axis=0)
+            lowest = np.minimum(lowest, np.where(seen, table, np.inf).min(axis=0, initial=np.inf))
+            highest = np.maximum(
+                highest, np.where(seen, table, -np.inf).max(axis=0, initial=-np.inf)
+            )
         if (count == 0).any():
             raise FrameError(
-                f"channel {int(np.argmin(count))} has no observed value among {len(table)} train "
+                f"channel {int(np.argmin(count))} has no observed value among {n_rows} train "
                 "rows. Lengthen the train part, or leave the channel out."
             )
-        mean = np.where(seen, table, 0.0).sum(axis=0) / count
-        std = np.sqrt((np.where(seen, table - mean, 0.0) ** 2).sum(axis=0) / count)
-        lowest = np.where(seen, table, np.inf).min(axis=0)
-        constant = lowest == np.where(seen, table, -np.inf).max(axis=0)
+        mean, squares = total / count, np.zeros_like(total)
+        for table, seen in parts():
+            squares = squares + (np.where(seen, table - mean, 0.0) ** 2).sum(axis=0)
+        std, constant = np.sqrt(squares / count), lowest == highest
         return cls(
             mean=np.where(constant, lowest, mean),
             std=np.where(constant | (std == 0.0), 1.0, std),

@@ -8,14 +8,16 @@ A window is named by its origin, the row of its first forecast step:
     encoder      [-----------------------]
     decoder                 [-- start token -] [- horizon -]
 
-Series stand one after the other along T; `window_origins` is called once for each, with its own
-bounds, so that no window crosses from one series into the next.
+Series stand one after the other along T; `window_origins` is given the bounds of each, so that no
+window crosses from one series into the next. No window is stored: a batch is gathered from the
+rows, which may lie in memory or in a file that is mapped into it.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import NamedTuple
+from pathlib import Path
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -24,7 +26,7 @@ from torch import Tensor
 
 from informer.errors import FrameError
 
-__all__ = ["Batch", "Windows", "window_origins"]
+__all__ = ["Batch", "Windows", "mapped_rows", "window_origins"]
 
 
 class Batch(NamedTuple):
@@ -36,38 +38,64 @@ class Batch(NamedTuple):
     y: Tensor  # (B, P, n_targets)
 
 
+Rows = int | npt.NDArray[np.int64]
+
+
 def window_origins(
-    first_row: int, start: int, stop: int, look_back: int, pred_len: int, stride: int = 1
+    first_row: Rows,
+    start: Rows,
+    stop: Rows,
+    look_back: int,
+    pred_len: int,
+    stride: int = 1,
+    at_most: int | None = None,
 ) -> Tensor:
-    """Every origin of one series whose forecast lies in start <= row < stop.
+    """The origins whose forecast lies in start <= row < stop, of one series or of S, each its own.
 
     Args:
-        first_row: The row where the series begins; history may come from before `start`.
-        start: The first row that may be forecast.
-        stop: The row after the last one that may be forecast.
+        first_row: The row where the series begins; history may come from before `start`. ()/(S,)
+        start: The first row that may be forecast. ()/(S,)
+        stop: The row after the last one that may be forecast. ()/(S,)
         look_back: How many rows before its origin a window reads.
         pred_len: P, how many rows from its origin a window forecasts.
         stride: The distance between origins.
+        at_most: How many are taken where there are more: one at random out of each of so many
+            equal stretches, the same ones at every call. None takes all.
 
     Returns:
-        (N,) int64 rows, rising; empty where no window fits.
+        (N,) int64 rows, rising within a series, series by series; empty where no window fits.
     """
-    low = max(start, first_row + look_back)
-    return torch.arange(low, max(low, stop - pred_len + 1), stride, dtype=torch.int64)
+    low = np.atleast_1d(np.maximum(start, np.add(first_row, look_back)))  # (S,)
+    counts = np.maximum(0, -(-(np.asarray(stop) - pred_len + 1 - low) // stride))
+    ends = np.cumsum(counts)
+    n_windows = int(ends[-1])
+    if at_most is None or n_windows <= at_most:
+        number = np.arange(n_windows)
+    else:
+        edges = np.arange(at_most + 1) * n_windows // at_most
+        drawn = np.random.default_rng(0).random(at_most)
+        number = edges[:-1] + (drawn * np.diff(edges)).astype(np.int64)
+    series = np.searchsorted(ends, number, side="right")
+    within = number - (ends - counts)[series]
+    return torch.from_numpy(low[series] + within * stride)
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Windows:
-    """N windows over rows that are stored once, on one device.
+    """N windows over rows that are stored once.
 
     Attributes:
         values: (T, C) float32, scaled; the targets are the last `n_targets` channels.
-        marks: (T, M) float32 calendar features.
+        marks: (G, M) float32 calendar features of each time step; of each row without `shifts`.
         origins: (N,) int64, the row of the first forecast step of each window.
         seq_len: L, rows that the encoder reads.
         label_len: rows of the encoder's input that the decoder reads again.
         pred_len: P, rows forecast.
         n_targets: channels forecast.
+        shifts: (S, 2) the first row of each series, and by how much its rows are ahead of their
+            marks; None where each row has marks of its own.
+        file: what `values` are mapped from; None where they lie in memory.
+        batch_device: where batches are made; None: where the rows lie.
 
     Raises:
         FrameError: a horizon reaches beyond the rows, or `values` and `marks` differ in rows.
@@ -80,10 +108,13 @@ class Windows:
     label_len: int
     pred_len: int
     n_targets: int
+    shifts: Tensor | None = None
+    file: Path | None = None
+    batch_device: torch.device | None = None
 
     def __post_init__(self) -> None:
         n_rows = len(self.values)
-        if len(self.marks) != n_rows:
+        if self.shifts is None and len(self.marks) != n_rows:
             raise FrameError(
                 f"values have {n_rows} rows and marks {len(self.marks)}; give each row its marks."
             )
@@ -109,7 +140,7 @@ class Windows:
         pred_len: int,
         n_targets: int,
     ) -> Windows:
-        """Build from arrays of rows: `values` (T, C) scaled, `marks` (T, M), `origins` (N,)."""
+        """Build from arrays of rows in memory, each with its marks: (T, C), (T, M) and (N,)."""
         return cls(
             values=torch.from_numpy(np.array(values, dtype=np.float32, order="C")),
             marks=torch.from_numpy(np.array(marks, dtype=np.float32, order="C")),
@@ -126,8 +157,8 @@ class Windows:
 
     @property
     def device(self) -> torch.device:
-        """Where the rows lie and the batches are made."""
-        return self.values.device
+        """Where the batches are made."""
+        return self.values.device if self.batch_device is None else self.batch_device
 
     def batch(self, index: Tensor) -> Batch:
         """The windows numbered `index` (B,), without a loop over them.
@@ -135,13 +166,13 @@ class Windows:
         Raises:
             IndexError: a window's history reaches back past the first row.
         """
-        first = self.origins[index] - self.seq_len  # (B,)
-        span = self.seq_len + self.pred_len
-        # Each view holds every window without a copy; only the windows wanted are gathered.
-        values = self.values.unfold(0, span, 1).transpose(1, 2)  # (T - span + 1, L + P, C)
-        values = values.index_select(0, first)  # (B, L + P, C)
-        marks = self.marks.unfold(0, span, 1).transpose(1, 2)  # (T - span + 1, L + P, M)
-        marks = marks.index_select(0, first)  # (B, L + P, M)
+        first = self.origins[index.to(self.origins.device)] - self.seq_len  # (B,)
+        values = _gathered(self.values, first, self.seq_len + self.pred_len)  # (B, L + P, C)
+        if self.shifts is not None:
+            series = torch.searchsorted(self.shifts[:, 0].contiguous(), first, right=True) - 1
+            first = first - self.shifts[series, 1]
+        marks = _gathered(self.marks, first, self.seq_len + self.pred_len)  # (B, L + P, M)
+        values, marks = values.to(self.device), marks.to(self.device)
         return Batch(
             x_enc=values[:, : self.seq_len],
             x_mark_enc=marks[:, : self.seq_len],
@@ -149,15 +180,46 @@ class Windows:
             y=values[:, self.seq_len :, values.shape[2] - self.n_targets :],
         )
 
+    def targets(self, rows: Tensor) -> Tensor:
+        """(..., C_t) scaled values of the targets in `rows` (...)."""
+        return self.values[rows][..., self.values.shape[1] - self.n_targets :]
+
     def to(self, device: torch.device | str) -> Windows:
-        """The same windows with their rows on `device`."""
+        """The same windows with their batches on `device`; rows in memory go there too."""
+        if self.file is not None:
+            return replace(self, batch_device=torch.device(device))
         return replace(
             self,
             values=self.values.to(device),
             marks=self.marks.to(device),
             origins=self.origins.to(device),
+            shifts=None if self.shifts is None else self.shifts.to(device),
         )
 
     def subset(self, index: Tensor | slice) -> Windows:
         """The windows numbered `index`, over the same rows."""
         return replace(self, origins=self.origins[index])
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Another process maps the file anew, in place of getting a copy of its rows."""
+        state = dict(self.__dict__)
+        if self.file is not None:
+            state["values"] = tuple(self.values.shape)
+        return state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        if state["file"] is not None:
+            state = state | {"values": mapped_rows(state["file"], state["values"])}
+        self.__dict__.update(state)
+
+
+def mapped_rows(file: Path, shape: tuple[int, int]) -> Tensor:
+    """The rows (T, C) of a file of float32, read from it page by page when they are used."""
+    n_entries = shape[0] * shape[1]
+    return torch.from_file(str(file), shared=False, size=n_entries, dtype=torch.float32).view(shape)
+
+
+def _gathered(table: Tensor, first: Tensor, span: int) -> Tensor:
+    """(B, span, K) consecutive rows of a table (T, K) from the rows `first` (B,)."""
+    # The view holds every window without a copy; only the windows wanted are gathered.
+    return table.unfold(0, span, 1).transpose(1, 2).index_select(0, first)

@@ -64,8 +64,9 @@ def identity(
 def _digest(windows: Windows) -> str:
     """A fingerprint of the rows and of the windows cut from them."""
     digest = hashlib.sha256()
-    for tensor in (windows.values, windows.marks, windows.origins):
-        digest.update(tensor.detach().cpu().contiguous().numpy().data)
+    for tensor in (windows.values, windows.marks, windows.origins, windows.shifts):
+        if tensor is not None:
+            digest.update(tensor.detach().cpu().contiguous().numpy().data)
     return digest.hexdigest()[:16]
 
 

@@ -81,6 +81,38 @@ def test_a_stride_leaves_origins_out_but_not_the_first():
     assert window_origins(0, 0, 20, SEQ_LEN, PRED_LEN, stride=5).tolist() == [6, 11, 16]
 
 
+def test_of_too_many_origins_some_of_every_stretch_are_drawn():
+    bounds = np.array([0, 100, 130, 134])  # the last series is too short for a window
+    begin, end = bounds[:-1], bounds[1:]
+    whole = window_origins(begin, begin, end, SEQ_LEN, PRED_LEN)
+    some = window_origins(begin, begin, end, SEQ_LEN, PRED_LEN, at_most=23)
+    assert len(whole) == (100 - 7) + (30 - 7)
+    assert len(some) == 23
+    assert set(some.tolist()) <= set(whole.tolist())
+    places = torch.searchsorted(whole, some)
+    edges = torch.arange(24) * len(whole) // 23
+    assert torch.equal(torch.searchsorted(edges, places, right=True) - 1, torch.arange(23))
+    assert len(set(torch.diff(places).tolist())) > 1  # no period that a season could share
+    assert torch.equal(some, window_origins(begin, begin, end, SEQ_LEN, PRED_LEN, at_most=23))
+    assert torch.equal(whole, window_origins(begin, begin, end, SEQ_LEN, PRED_LEN, at_most=116))
+
+
+def test_rows_may_share_the_marks_of_a_grid(windows):
+    """Two series of 20 rows, the second five steps later on the grid."""
+    rows = torch.arange(40)
+    steps = torch.where(rows < 20, rows, rows - 15)
+    by_row = replace(windows, marks=steps[:, None].float())
+    shared = replace(
+        windows,
+        marks=torch.arange(25.0)[:, None],
+        shifts=torch.tensor([[0, 0], [20, 15]]),
+    )
+    index = torch.tensor([0, 12, 20, 32])
+    for here, there in zip(by_row.batch(index), shared.batch(index), strict=True):
+        assert torch.equal(here, there)
+    assert shared.batch(torch.tensor([32])).x_mark_dec[0, :, 0].tolist() == [20, 21, 22, 23, 24]
+
+
 def test_no_window_crosses_from_one_series_into_the_next():
     bounds = [0, 15, 40]
     origins = torch.cat(

@@ -1,0 +1,143 @@
+"""Rows that are mapped from files are the rows of a frame, and train the same network."""
+
+import pickle
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from informer.config import ForecasterConfig, FrameConfig, InformerConfig, TrainingConfig
+from informer.data.chunks import series_chunks
+from informer.data.frame import regular_panel
+from informer.data.mapped import map_panel
+from informer.errors import FrameError
+from informer.forecaster import Forecaster
+
+FRAME = FrameConfig(columns=("x", "y"), target="y", features="MS", max_gap=4)
+CONFIG = ForecasterConfig(
+    frame=FRAME,
+    model=InformerConfig(
+        seq_len=12, label_len=6, pred_len=4, d_model=8, n_heads=2, d_ff=16, e_layers=1
+    ),
+    training=TrainingConfig(epochs=2, batch_size=16, learning_rate=1e-3),
+    val=24,
+)
+
+
+def rows(n_series=7, n_steps=90):
+    """Series that begin and end at different times, with gaps."""
+    generator = np.random.default_rng(3)
+    parts = []
+    for i in range(n_series):
+        times = pd.date_range("2024-01-01", periods=n_steps, freq="h")[i : n_steps - i // 2]
+        part = pd.DataFrame({"unique_id": f"s{i}", "ds": times})
+        part["y"] = np.sin(np.arange(len(times)) / 4) * (i + 1) + generator.normal(size=len(times))
+        part["x"] = generator.normal(size=len(times))
+        part.loc[part.index[20:22], "y"] = np.nan
+        parts.append(part.drop(index=part.index[[30, 31, 50]]))
+    return pd.concat(parts, ignore_index=True)
+
+
+@pytest.fixture
+def stored(tmp_path):
+    """Many small row groups, whose borders are not those of the series."""
+    path = tmp_path / "rows.parquet"
+    rows().to_parquet(path, index=False, row_group_size=37)
+    return path
+
+
+def assert_same(panel, expected):
+    assert panel.ids == expected.ids
+    assert panel.grid.equals(expected.grid)
+    for name in ("bounds", "steps", "values", "observed"):
+        np.testing.assert_array_equal(getattr(panel, name), getattr(expected, name))
+
+
+def test_a_mapped_panel_is_the_panel_of_the_frame(stored, tmp_path):
+    panel = map_panel(stored, FRAME, tmp_path / "panel", chunk_rows=100)
+    assert_same(panel, regular_panel(rows(), FRAME))
+    assert isinstance(panel.values, np.memmap)
+    stored.unlink()  # the files are all that is needed from now on
+    assert_same(map_panel(stored, FRAME, tmp_path / "panel"), panel)
+
+
+def test_rows_from_a_time_on_are_left_out(stored, tmp_path):
+    time = pd.Timestamp("2024-01-03")
+    panel = map_panel(stored, FRAME, tmp_path / "panel", before=time, chunk_rows=100)
+    all_rows = rows()
+    assert_same(panel, regular_panel(all_rows[all_rows["ds"] < time], FRAME))
+
+
+def test_a_folder_of_files_is_read_in_the_order_of_names(tmp_path):
+    folder = tmp_path / "parts"
+    folder.mkdir()
+    all_rows = rows()
+    for i, name in enumerate(["a", "b"]):
+        half = all_rows[(all_rows["unique_id"] < "s3") == (i == 0)]
+        half.to_parquet(folder / f"{name}.parquet", index=False)
+    assert_same(map_panel(folder, FRAME, tmp_path / "panel"), regular_panel(all_rows, FRAME))
+
+
+def test_chunks_hold_whole_series(stored):
+    chunks = list(series_chunks(stored, FRAME, 100))
+    assert len(chunks) > 3
+    owners = [set(chunk["unique_id"]) for chunk in chunks]
+    assert sum(len(owner) for owner in owners) == 7
+    assert max(len(chunk) for chunk in chunks) < 100 + 2 * 90
+
+
+def test_the_same_network_comes_of_mapped_rows(stored, tmp_path):
+    panel = map_panel(stored, FRAME, tmp_path / "panel", chunk_rows=100)
+    here, there = Forecaster.fit(rows(), CONFIG), Forecaster.fit(panel, CONFIG)
+    assert [r.val_loss for r in there.history] == [r.val_loss for r in here.history]
+    pd.testing.assert_frame_equal(there.predict(rows()), here.predict(rows()))
+    assert [p.name for p in panel.folder.glob("scaled-*")]
+
+
+def test_no_process_gets_a_copy_of_mapped_rows(stored, tmp_path):
+    panel = map_panel(stored, FRAME, tmp_path / "panel")
+    windows = panel.windows(
+        panel.fit_scaler(None), panel.marks(FRAME, "timeF"), panel.origins((None, None), 12, 4),
+        seq_len=12, label_len=6, pred_len=4, n_targets=1,
+    )  # fmt: skip
+    assert windows.file.stat().st_size == windows.values.numel() * 4
+    parcel = pickle.dumps(windows)
+    again = pickle.loads(parcel)
+    index = torch.arange(len(windows))
+    for here, there in zip(windows.batch(index), again.batch(index), strict=True):
+        assert torch.equal(here, there)
+    many = pickle.dumps(windows.subset(slice(0, 1)))
+    assert len(parcel) - len(many) < 8 * len(windows) + 200  # the origins alone
+
+
+@pytest.mark.slow
+def test_two_processes_train_on_mapped_rows_as_one_does(stored, tmp_path):
+    panel = map_panel(stored, FRAME, tmp_path / "panel")
+    model = replace(CONFIG.model, dropout=0.0, distil=False)
+    one = replace(CONFIG, model=model, training=replace(CONFIG.training, accelerator="cpu"))
+    two = replace(one, training=replace(one.training, devices=2))
+    losses = [[r.val_loss for r in Forecaster.fit(panel, c).history] for c in (one, two)]
+    assert losses[1] == pytest.approx(losses[0], rel=1e-4)
+
+
+def test_a_file_that_is_not_sorted_by_series_is_refused(tmp_path):
+    path = tmp_path / "rows.parquet"
+    rows().sort_values("ds").to_parquet(path, index=False)
+    with pytest.raises(FrameError, match="must be sorted by 'unique_id'"):
+        map_panel(path, FRAME, tmp_path / "panel")
+    assert [p.name for p in tmp_path.iterdir()] == ["rows.parquet"]
+
+
+def test_a_folder_of_another_configuration_is_refused(stored, tmp_path):
+    map_panel(stored, FRAME, tmp_path / "panel")
+    other = FrameConfig(columns=("x", "y"), target="y", features="S")
+    with pytest.raises(FrameError, match="another configuration"):
+        map_panel(stored, other, tmp_path / "panel")
+
+
+def test_missing_columns_are_named(stored, tmp_path):
+    other = FrameConfig(columns=("z", "y"), target="y", features="MS")
+    with pytest.raises(FrameError, match=r"lacks the columns \['z'\]"):
+        map_panel(stored, other, tmp_path / "panel")
