@@ -26,6 +26,7 @@ from flows.__main__ import main
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 START_S = 240
+SCHEDULER_S = 5  # between two passes of a test server's scheduler
 STORES = {
     "INFORMER_STUDY_URL", "MLFLOW_TRACKING_URI", "MLFLOW_TRACKING_USERNAME",
     "MLFLOW_TRACKING_PASSWORD", "PGPASSWORD",
@@ -188,7 +189,7 @@ def prefect_station(
         "PREFECT_HOME": str(folder / "prefect"),
         "PREFECT_API_URL": url,
         "PREFECT_WORKER_QUERY_SECONDS": "1",
-        "PREFECT_SERVER_SERVICES_SCHEDULER_LOOP_SECONDS": "5",
+        "PREFECT_SERVER_SERVICES_SCHEDULER_LOOP_SECONDS": str(SCHEDULER_S),
         "OMP_NUM_THREADS": "1",
     }
     command = [sys.executable, "-m", "prefect", "server", "start", "--host", "127.0.0.1"]

@@ -67,9 +67,11 @@ def weather(n_rows: int = 600) -> pd.DataFrame:
 @pytest.fixture(scope="session")
 def prefect_server(tmp_path_factory):
     """Prefect's own server process for all flows of the session."""
+    from prefect.logging.configuration import setup_logging
     from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
     from prefect.testing.utilities import prefect_test_harness
 
+    setup_logging()  # else the first flow does, and keeps the stream that its test captures
     # A sync flow would otherwise wait a second for its heartbeat thread.
     with (
         prefect_test_harness(server_startup_timeout=120),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from datetime import UTC, datetime
 from pathlib import Path
 from uuid import uuid4
@@ -14,7 +15,7 @@ import pandas as pd
 import pytest
 
 from tests.flows.conftest import make_home
-from tests.servers import REPOSITORY, Station, kill, prefect_station, until
+from tests.servers import REPOSITORY, SCHEDULER_S, Station, kill, prefect_station, until
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 IN_PROCESS = """\
@@ -64,6 +65,14 @@ def tell(station: Station, event: str, pipeline: str = "tiny") -> None:
     body = {"event": event, "resource": resource, "payload": {}, "id": str(uuid4())}
     sent = [body | {"occurred": datetime.now(UTC).isoformat()}]
     httpx.post(f"{station.url}/events", json=sent, timeout=30).raise_for_status()
+
+
+def forecasting(station: Station) -> list[dict]:
+    """The forecasts under way, or due by now."""
+    ended = ("COMPLETED", "FAILED", "CANCELLED", "CRASHED")
+    runs = [r for r in station.runs("forecast/tiny") if r["state_type"] not in ended]
+    now = datetime.now(UTC)
+    return [r for r in runs if datetime.fromisoformat(r["expected_start_time"]) <= now]
 
 
 def shift(path: Path) -> None:
@@ -154,6 +163,7 @@ def test_a_submitted_retrain_makes_a_version_and_never_overlaps_itself(deployed,
 
 def test_a_scheduled_run_is_picked_up(deployed, worker):
     one = deployed.deployment("forecast/tiny")
+    until(lambda: not forecasting(deployed), RUN_S, "an end of what promotions started", worker)
     schedule = {"interval": 15, "anchor_date": datetime.now(UTC).isoformat()}
     schedules = [{"schedule": schedule | {"timezone": "UTC"}, "active": True}]
     deployed.call("PATCH", f"/deployments/{one['id']}", schedules=schedules)
@@ -167,6 +177,10 @@ def test_a_scheduled_run_is_picked_up(deployed, worker):
         run = until(done, RUN_S, "a scheduled forecast", worker)
     finally:
         deployed.call("PATCH", f"/deployments/{one['id']}", schedules=[])
+        time.sleep(2 * SCHEDULER_S)  # a pass of the scheduler that began before adds its runs yet
+        for left in deployed.runs("forecast/tiny"):
+            if left["state_type"] == "SCHEDULED":
+                deployed.call("DELETE", f"/flow_runs/{left['id']}")
     assert run["state_type"] == "COMPLETED"
 
 
@@ -208,6 +222,7 @@ def test_slots_that_nobody_holds_are_taken_back(deployed, worker):
 
 def test_what_a_killed_worker_leaves_open_is_closed_and_run_again(deployed, worker, tmp_path):
     slow = ("tune.n_trials=1", "tune.epochs=30", "train.steps_per_epoch=60", "train.epochs=1")
+    until(lambda: not forecasting(deployed), RUN_S, "an end of what promotions started", worker)
     run_id = deployed.informer("retrain", "tiny", *slow, "--deployment")["flow_run_id"]
     experiment = tracking(deployed).get_experiment_by_name("tiny").experiment_id
 
@@ -238,9 +253,10 @@ def test_what_a_killed_worker_leaves_open_is_closed_and_run_again(deployed, work
     studies = [optuna.load_study(study_name=n, storage=storage)
                for n in optuna.get_all_study_names(storage)]  # fmt: skip
     assert not [t for s in studies for t in s.trials if t.state.name == "RUNNING"]
-    assert [r["resumed_from"] for r in done["resumed"]] == [run_id]
+    resumed = {r["resumed_from"]: r["flow_run_id"] for r in done["resumed"]}
+    assert set(resumed) == {run_id}
     assert deployed.informer("reconcile") == {"closed": [], "resumed": []}
     with deployed.worker("cpu", tmp_path / "second.log"):
-        again = done["resumed"][0]["flow_run_id"]
+        again = resumed[run_id]
         assert deployed.wait(again, RUN_S, log=tmp_path / "second.log") == "COMPLETED"
     assert f"resumed-from:{run_id}" in deployed.run(again)["tags"]
