@@ -20,7 +20,8 @@ from typing import Any
 import torch
 
 __all__ = [
-    "environment", "peak_memory", "print_methods", "print_table", "time_in_turn", "write_results",
+    "environment", "kilobytes", "peak_memory", "print_methods", "print_table", "time_in_turn",
+    "write_results",
 ]  # fmt: skip
 
 RESULTS = Path(__file__).parent / "results"
@@ -62,12 +63,13 @@ def peak_memory(method: Callable[[], object]) -> int | None:
         reset.write_text("5")  # the high-water mark starts anew
     except OSError:
         return None
-    before = _kilobytes(status, "VmRSS")
+    before = kilobytes(status, "VmRSS")
     method()
-    return (_kilobytes(status, "VmHWM") - before) * 1024
+    return (kilobytes(status, "VmHWM") - before) * 1024
 
 
-def _kilobytes(status: Path, field: str) -> int:
+def kilobytes(status: Path, field: str) -> int:
+    """A field of /proc/<process>/status that is given in kB."""
     for line in status.read_text().splitlines():
         if line.startswith(field):
             return int(line.split()[1])
