@@ -160,7 +160,7 @@ class Forecaster:
         panel = regular_panel(frame, self.config.frame)
         _check_length(panel, self.look_back)
         n_steps = self.config.model.pred_len
-        ahead = panel.extended(n_steps, self.config.frame.freq)
+        ahead = panel.last(self.look_back).extended(n_steps, self.config.frame.freq)
         return self.forecast_from(ahead, torch.from_numpy(ahead.bounds[1:] - n_steps))
 
     def forecast_from(self, panel: Panel, origins: Tensor) -> pd.DataFrame:

@@ -143,6 +143,18 @@ class Panel:
         series: npt.NDArray[np.int64] = np.searchsorted(self.bounds, rows, side="right") - 1
         return series
 
+    def last(self, n_rows: int) -> Panel:
+        """The last `n_rows` rows of each series, which has at least so many."""
+        rows = (self.bounds[1:, None] + np.arange(-n_rows, 0)).ravel()
+        return Panel(
+            ids=self.ids,
+            bounds=n_rows * np.arange(len(self.bounds)),
+            grid=self.grid,
+            steps=self.steps[rows],
+            values=self.values[rows],
+            observed=self.observed[rows],
+        )
+
     def extended(self, n_steps: int, freq: str) -> Panel:
         """The same series with `n_steps` more rows each, which only stand for times to come.
 

@@ -129,6 +129,16 @@ def test_long_targets_are_named_as_forecasts_are():
     assert set(long_targets(hourly(2, ("a",)), alone)["unique_id"]) == {"y", "x"}
 
 
+def test_the_last_rows_of_each_series_are_a_panel_of_their_own():
+    frame = hourly(4).drop(index=[7])  # b ends an hour before a
+    panel = regular_panel(frame, CONFIG)
+    short = panel.last(2)
+    assert short.bounds.tolist() == [0, 2, 4]
+    assert short.values[:, 0].tolist() == [2, 3, 101, 102]
+    expected = ["2024-01-01 02:00", "2024-01-01 03:00", "2024-01-01 01:00", "2024-01-01 02:00"]
+    assert short.times.tolist() == [pd.Timestamp(time) for time in expected]
+
+
 def test_a_panel_goes_on_with_rows_that_were_not_observed_series_by_series():
     frame = hourly(4).drop(index=[7])  # b ends an hour before a
     panel = regular_panel(frame, CONFIG)
