@@ -5,8 +5,8 @@
 
 Every case is a process of its own. A forecast is what a user calls: long rows in, a frame of
 forecasts out (ours with nine quantiles, the peer's without any). Training maps a Parquet file of
-hourly series and takes 50 steps; the peer is given the same rows as a frame, as it wants them. The
-memory is what the process holds for itself at most (RssAnon), less what it held before; pages of
+hourly series, takes 50 steps, validates and calibrates; the peer is given the same rows as a frame,
+as it wants them, and takes the steps alone, as its validation takes all windows. The memory is what the process holds for itself at most (RssAnon), less what it held before; pages of
 mapped files, which the system takes back when it needs them, are not in it.
 """
 
@@ -139,7 +139,7 @@ def train_peer(n: int) -> dict[str, Any]:
         path = Path(folder) / "rows.parquet"
         write_parquet(path, n)
         with peak_anonymous(found):
-            peer(max_steps=N_STEPS).fit(pd.read_parquet(path), val_size=168)
+            peer(max_steps=N_STEPS).fit(pd.read_parquet(path))
     return found
 
 
@@ -163,7 +163,7 @@ def peer(max_steps: int) -> Any:  # noqa: ANN401 - the library has no types
         h=SMALL.pred_len, input_size=SMALL.seq_len, hidden_size=SMALL.d_model, n_head=SMALL.n_heads,
         conv_hidden_size=SMALL.d_ff, factor=SMALL.factor, encoder_layers=SMALL.e_layers,
         decoder_layers=SMALL.d_layers, max_steps=max_steps, windows_batch_size=BATCH,
-        val_check_steps=N_STEPS, scaler_type="standard", accelerator="cpu", **quiet,
+        scaler_type="standard", accelerator="cpu", **quiet,
     )  # fmt: skip
     return NeuralForecast([model], freq="h")
 
