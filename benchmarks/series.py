@@ -6,8 +6,9 @@
 Every case is a process of its own. A forecast is what a user calls: long rows in, a frame of
 forecasts out (ours with nine quantiles, the peer's without any). Training maps a Parquet file of
 hourly series, takes 50 steps, validates and calibrates; the peer is given the same rows as a frame,
-as it wants them, and takes the steps alone, as its validation takes all windows. The memory is what the process holds for itself at most (RssAnon), less what it held before; pages of
-mapped files, which the system takes back when it needs them, are not in it.
+as it wants them, and takes the steps alone, since its validation takes all windows. The memory is
+what the process holds for itself at most (RssAnon), less what it held before; pages of mapped
+files, which the system takes back when it needs them, are not in it.
 """
 
 from __future__ import annotations
