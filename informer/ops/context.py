@@ -86,13 +86,12 @@ def attend_kept(
     Arguments are as those of `attend_and_spread`.
     """
     k, v = keys.transpose(1, 2), values.transpose(1, 2)  # (B, H, S, E)
-    hidden = _later_keys(top, k.shape[2]) if causal else None
+    hidden = _hidden_scores(top, q_top, k.shape[2]) if causal else None
     if not need_weights:
-        visible = None if hidden is None else ~hidden
-        return F.scaled_dot_product_attention(q_top, k, v, attn_mask=visible), None
+        return F.scaled_dot_product_attention(q_top, k, v, attn_mask=hidden), None
     scores = q_top @ k.transpose(-2, -1) / math.sqrt(q_top.shape[-1])  # (B, H, U, S)
     if hidden is not None:
-        scores = scores.masked_fill(hidden, -math.inf)
+        scores = scores + hidden
     weights = scores.softmax(-1)
     return weights @ v, weights
 
@@ -100,6 +99,15 @@ def attend_kept(
 def _later_keys(top: Tensor, n_keys: int) -> Tensor:
     """(..., U, S), whether a key comes after the query at `top` (..., U)."""
     return torch.arange(n_keys, device=top.device) > top.unsqueeze(-1)
+
+
+def _hidden_scores(top: Tensor, queries: Tensor, n_keys: int) -> Tensor:
+    """(..., U, S), what hides the keys after each query at `top` (..., U) when added to scores.
+
+    Looked up by row: torch's attention would make the same of a mask of booleans, entry by entry.
+    """
+    table = queries.new_full((n_keys, n_keys), -math.inf).triu(1)
+    return table.index_select(0, top.flatten()).view(*top.shape, n_keys)
 
 
 def _wide(x: Tensor) -> torch.dtype:

@@ -73,8 +73,13 @@ def prob_sparse_self_attention(
         keys = to_key(x).view(B, L, n_heads, -1)  # (B, L, H, E)
         values = to_value(x).view(B, L, n_heads, -1)  # (B, L, H, E)
         top = choose_queries(queries, keys, sampled_keys, n_top)  # (B, H, U)
-        rows, q_top = _project_kept(x, to_query, top)
-        q_top = q_top.transpose(0, 1).to(keys.dtype)  # (B, H, U, E)
+        rows = _kept_rows(top, L)
+        if torch.is_grad_enabled():
+            q_top = _project_kept(x, to_query, rows, n_heads).transpose(0, 1)  # (B, H, U, E)
+        else:
+            heads = torch.arange(n_heads, device=x.device)[:, None]
+            q_top = queries[torch.arange(B, device=x.device)[:, None, None], top, heads]
+        q_top = q_top.to(keys.dtype)
         if is_plain:
             kept, weights = attend_kept(
                 q_top, keys, values, top, causal=False, need_weights=need_weights
@@ -113,20 +118,19 @@ def _project_for_choice(x: Tensor, projection: nn.Linear, n_heads: int) -> Tenso
     return projected.view(*x.shape[:2], n_heads, -1)
 
 
-def _project_kept(x: Tensor, projection: nn.Linear, top: Tensor) -> tuple[Tensor, Tensor]:
-    """The rows of `x` (B, L, D) at `top` (B, H, U), flattened with heads first, and as queries.
+def _kept_rows(top: Tensor, length: int) -> Tensor:
+    """(H * B * U,) rows of `top` (B, H, U), heads first, in a table flattened to (B * L, D)."""
+    start = torch.arange(len(top), device=top.device)[:, None, None] * length
+    return (top + start).transpose(0, 1).flatten()
 
-    Returns:
-        Their positions (H * B * U,) in x flattened to (B * L, D), and the queries (H, B, U, E).
-    """
-    B, L, D = x.shape
-    H, U = top.shape[1:]
-    start = torch.arange(B, device=x.device)[:, None, None] * L
-    rows = (top + start).transpose(0, 1).flatten()  # (H * B * U,)
-    x_top = x.reshape(B * L, D).index_select(0, rows).view(H, B * U, D)
-    weight = projection.weight.view(H, -1, D).transpose(1, 2)  # (H, D, E)
-    q_top = torch.baddbmm(projection.bias.view(H, 1, -1), x_top, weight)  # (H, B * U, E)
-    return rows, q_top.view(H, B, U, -1)
+
+def _project_kept(x: Tensor, projection: nn.Linear, rows: Tensor, n_heads: int) -> Tensor:
+    """(H, B, U, E) queries of the kept `rows` (H * B * U,) of `x` (B, L, D)."""
+    B, _, D = x.shape
+    x_top = x.reshape(-1, D).index_select(0, rows).view(n_heads, -1, D)  # (H, B * U, D)
+    weight = projection.weight.view(n_heads, -1, D).transpose(1, 2)  # (H, D, E)
+    q_top = torch.baddbmm(projection.bias.view(n_heads, 1, -1), x_top, weight)  # (H, B * U, E)
+    return q_top.view(n_heads, B, -1, q_top.shape[-1])
 
 
 def _answer(kept: Tensor, mean: Tensor, to_output: nn.Linear, rows: Tensor, length: int) -> Tensor:
@@ -169,8 +173,8 @@ def _attend_low_rank(x: Tensor, projections: Projections, top: Tensor) -> tuple[
     B, L, D = x.shape
     H, U = top.shape[1:]
     to_query, to_key, to_value, to_output = projections
-    rows, q_top = _project_kept(x, to_query, top)
-    q_top = q_top.flatten(1, 2) / math.sqrt(D / H)  # (H, B * U, E)
+    rows = _kept_rows(top, L)
+    q_top = _project_kept(x, to_query, rows, H).flatten(1, 2) / math.sqrt(D / H)  # (H, B * U, E)
 
     q_x = torch.bmm(q_top, to_key.weight.view(H, -1, D))  # (H, B * U, D): asks x, not keys
     scores = torch.bmm(_batch_first(q_x, B), x.transpose(1, 2))  # (B, H * U, L)
