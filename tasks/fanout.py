@@ -28,7 +28,7 @@ from tasks.errors import PipelineError, StoreError
 from tasks.sections import ForecastConfig
 from tasks.stages import BACK_OFF_S, is_passing
 
-__all__ = ["Chunk", "Part", "check_engine", "forecast_chunk", "run_chunks"]
+__all__ = ["Chunk", "Part", "check_engine", "forecast_chunk", "known_api", "run_chunks"]
 
 
 @dataclass(frozen=True)
@@ -141,13 +141,13 @@ def run_chunks(chunks: Sequence[Chunk], config: ForecastConfig) -> list[Part]:
     """
     if config.engine == "sequential" or len(chunks) == 1:
         return [forecast_chunk(chunk) for chunk in chunks]
-    with _known_api(), _dask(config) as runner:
+    with known_api(), _dask(config) as runner:
         futures = [runner.submit(forecast_chunk, {"chunk": chunk}) for chunk in chunks]
         return [future.result() for future in futures]
 
 
 @contextmanager
-def _known_api() -> Iterator[None]:
+def known_api() -> Iterator[None]:
     """Tell workers where Prefect's API is, which for them is no other even if it is embedded."""
     with get_client(sync_client=True) as client:
         address = str(client.api_url)
