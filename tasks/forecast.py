@@ -32,7 +32,8 @@ from tasks.track import log_figure, resumed_run
 from tasks.vintages import commit_vintage, list_vintages, part_name, parts_of, vintage_path
 
 __all__ = [
-    "MAX_NAMED", "Forecast", "check_forecast", "forecast", "output_dir", "require_fresh", "utc_now",
+    "MAX_NAMED", "Forecast", "check_forecast", "forecast", "left_out_sentences", "output_dir",
+    "require_fresh", "utc_now",
 ]  # fmt: skip
 
 SHOWN_HORIZONS = 3
@@ -168,7 +169,7 @@ def _forecast(
     with locked_draft(output_dir(config, home)) as draft:
         vintages = _written(_computed(served, rows_path, config, home, as_of, draft))
     last = vintages[-1]
-    for sentence in _left_out(last.seen.left_out):
+    for sentence in left_out_sentences(last.seen.left_out):
         get_run_logger().warning(sentence)
     figure = _figure(last, served.forecaster.config.frame)
     if run_id is not None:
@@ -241,7 +242,7 @@ def _written(computed: list[tuple[Path, _Vintage]]) -> list[_Vintage]:
     ]
 
 
-def _left_out(left_out: dict[str, str]) -> list[str]:
+def left_out_sentences(left_out: dict[str, str]) -> list[str]:
     """Of many series, the first are named."""
     lines = [f"series {name!r} is not forecast: it {why}" for name, why in left_out.items()]
     more = len(lines) - MAX_NAMED
@@ -255,7 +256,7 @@ def _markdown(vintages: list[_Vintage], version: str) -> str:
         f"`{vintage.path}` | {'new' if vintage.is_new else 'was there'} |"
         for vintage in vintages
     ]
-    lines += [""] + [f"- {sentence}" for sentence in _left_out(vintages[-1].seen.left_out)]
+    lines += [""] + [f"- {sentence}" for sentence in left_out_sentences(vintages[-1].seen.left_out)]
     return "\n".join(lines)
 
 

@@ -21,6 +21,7 @@ from tasks.cutoffs import current_series, known_rows
 from tasks.errors import SourceError, StoreError
 from tasks.fanout import Chunk, check_engine, forecast_chunk
 from tasks.files import locked_draft
+from tasks.forecast import MAX_NAMED, left_out_sentences
 from tasks.home import Home
 from tasks.sections import ForecastConfig
 from tasks.sources import snapshot
@@ -231,3 +232,11 @@ def test_an_engine_that_is_not_installed_is_a_mistake_that_names_the_mend(monkey
 def test_a_bad_value_is_named(override, message):
     with pytest.raises(ConfigError, match=message):
         load_config("nyc-weather", [override], conf_dir=CONF)
+
+
+def test_of_many_series_left_out_a_report_names_the_first():
+    few = left_out_sentences({"x": "ended at noon"})
+    assert few == ["series 'x' is not forecast: it ended at noon"]
+    many = left_out_sentences({f"s{i}": "ended at noon" for i in range(10_000)})
+    assert len(many) == MAX_NAMED + 1
+    assert many[-1] == f"and {10_000 - MAX_NAMED:,} more series are not forecast"
