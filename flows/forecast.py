@@ -10,9 +10,9 @@ from prefect.runtime import flow_run
 from flows.rows import load_rows, prepare_rows
 from flows.times import utc_naive
 from tasks.config import RunConfig
-from tasks.forecast import Forecast, output_dir
+from tasks.forecast import Forecast, check_forecast
 from tasks.forecast import forecast as write_forecast
-from tasks.home import check_writable, find_home
+from tasks.home import find_home
 from tasks.registry import require_champion
 from tasks.validate import validate
 
@@ -28,7 +28,7 @@ def forecast(config: RunConfig, as_of: datetime | None = None) -> Forecast:
     """Load, validate, prepare, forecast."""
     home = find_home()
     require_champion(config, home)
-    check_writable(output_dir(config, home))
+    check_forecast(config, home)
     raw = load_rows(config, home)
     contract = home.conf_dir / config.data.contract
     validate(raw.path, contract, config.frame, home.run_dir(f"docs-{raw.sha256[:16]}"))

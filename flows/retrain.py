@@ -13,8 +13,8 @@ from flows.train import errors_by_seed, train_anywhere
 from tasks.approval import approved, check_approval
 from tasks.config import RunConfig
 from tasks.evaluate import Evaluation, check_baselines, evaluate
-from tasks.forecast import Forecast, forecast, output_dir, require_fresh
-from tasks.home import check_writable, find_home
+from tasks.forecast import Forecast, check_forecast, forecast, require_fresh
+from tasks.home import find_home
 from tasks.promote import Promotion, judge, promote
 from tasks.registry import register
 from tasks.stages import run_stage, stage_key
@@ -47,7 +47,7 @@ def retrain(config: RunConfig) -> Retrained:
     check_baselines(config)
     check_approval(config)
     connect(home)
-    check_writable(output_dir(config, home))
+    check_forecast(config, home)
     raw = load_rows(config, home)
     identity = stage_key("retrain", home, raw.sha256, config.model_dump(mode="json"))
     with tracked_run(config, home, flow_run.name, identity) as run_id:

@@ -14,13 +14,36 @@ from informer.forecaster import Forecaster
 from tasks.errors import SourceError
 from tasks.sections import ForecastConfig, duration
 
-__all__ = ["check_age", "current_series", "known_rows", "missed_cutoffs"]
+__all__ = [
+    "check_age", "current_series", "known_rows", "missed_cutoffs", "too_early", "trimmed_rows",
+]  # fmt: skip
 
 
 def known_rows(
     rows: pd.DataFrame, frame: FrameConfig, as_of: pd.Timestamp | None = None
 ) -> pd.DataFrame:
-    """The regular rows as they were at a time.
+    """The regular rows as they were at a time, see `trimmed_rows`.
+
+    Raises:
+        SourceError: there was none.
+    """
+    kept = trimmed_rows(rows, frame, as_of)
+    if kept.empty:
+        raise too_early(as_of, rows[frame.time_column].min())
+    return kept
+
+
+def too_early(as_of: pd.Timestamp | None, first: pd.Timestamp) -> SourceError:
+    """What is wrong where no row is as old as `as_of`; `first` is the time of the first one."""
+    return SourceError(
+        f"no row is as old as {as_of}: the data begins at {first}. Give --as-of a later time."
+    )
+
+
+def trimmed_rows(
+    rows: pd.DataFrame, frame: FrameConfig, as_of: pd.Timestamp | None = None
+) -> pd.DataFrame:
+    """The regular rows of any series as they were at a time; there may be none.
 
     Rows at a series' end that hold no value are left out as well: they stand there only because
     later rows came, so that at the time itself they were not there.
@@ -29,21 +52,12 @@ def known_rows(
         rows: regular rows, ordered by series and time.
         frame: names of the columns.
         as_of: UTC-naive, itself included; None forgets nothing.
-
-    Raises:
-        SourceError: there was none.
     """
     kept = rows if as_of is None else rows[rows[frame.time_column] <= as_of]
     has_value = kept[list(frame.columns)].notna().any(axis=1)
     owner = kept[frame.id_column] if frame.id_column is not None else pd.Series(0, kept.index)
     still = has_value[::-1].groupby(owner[::-1]).cummax()[::-1]  # a value here or further on
-    kept = kept[still.astype(bool)]
-    if kept.empty:
-        raise SourceError(
-            f"no row is as old as {as_of}: the data begins at {rows[frame.time_column].min()}. "
-            "Give --as-of a later time."
-        )
-    return kept.reset_index(drop=True)
+    return kept[still.astype(bool)].reset_index(drop=True)
 
 
 def check_age(last: pd.Timestamp, now: pd.Timestamp, config: ForecastConfig, source: str) -> None:
@@ -92,18 +106,19 @@ def missed_cutoffs(
 
 
 def current_series(
-    rows: pd.DataFrame, forecaster: Forecaster, config: ForecastConfig
+    rows: pd.DataFrame, forecaster: Forecaster, config: ForecastConfig, newest: pd.Timestamp
 ) -> tuple[pd.DataFrame, dict[str, str]]:
     """The rows of the series that can be forecast as of now, and why the others cannot.
 
     A series has ended where its last row lies so far before the newest one of all that its whole
     horizon has passed, or further than `config.max_age`; one is too young with fewer rows than
-    the forecaster reads. Where no series can be forecast, all stay for it to say why.
+    the forecaster reads. A frame without ids is one series, which stays for it to say why.
 
     Args:
-        rows: regular rows, as `known_rows` gives them.
+        rows: regular rows of some of the series, as `trimmed_rows` gives them, one at least.
         forecaster: knows how many rows it reads and how far it forecasts.
         config: `max_age`.
+        newest: time of the newest row of all series.
 
     Returns:
         The rows, and the name of each series left out with the reason.
@@ -112,7 +127,7 @@ def current_series(
     if frame.id_column is None:
         return rows, {}
     panel = regular_panel(rows, frame)
-    lengths, newest = np.diff(panel.bounds), panel.grid[-1]
+    lengths = np.diff(panel.bounds)
     left_out: dict[str, str] = {}
     for name, length, end in zip(panel.ids, lengths, panel.bounds[1:], strict=True):
         last = panel.times[end - 1]
@@ -122,7 +137,5 @@ def current_series(
             left_out[name] = f"ended at {last}"
         elif length < forecaster.look_back:
             left_out[name] = f"has {length} rows, a forecast reads {forecaster.look_back}"
-    if len(left_out) == len(panel.ids):
-        return rows, {}
     kept = rows[~rows[frame.id_column].isin(list(left_out))]
     return kept.reset_index(drop=True), left_out

@@ -19,7 +19,7 @@ from tasks.forecast import output_dir
 from tasks.home import Home
 from tasks.plots import change_by_part
 from tasks.registry import Served, load_version
-from tasks.vintages import VintageFile, list_vintages, read_vintage, vintage_of
+from tasks.vintages import VintageFile, list_vintages, parts_of, read_vintage, vintage_of
 
 __all__ = ["Explained", "explain"]
 
@@ -113,7 +113,7 @@ def _chosen(folder: Path, before: str | None, after: str | None) -> tuple[Vintag
 
 
 def _created(vintage: VintageFile) -> pd.Timestamp:
-    made: pd.Timestamp = read_vintage(vintage.path)["created_at"].iloc[0]
+    made: pd.Timestamp = read_vintage(parts_of(vintage.path)[0])["created_at"].iloc[0]
     return made
 
 
@@ -126,8 +126,8 @@ def _newest(found: list[VintageFile]) -> VintageFile:
 def _named(text: str, found: list[VintageFile], folder: Path) -> VintageFile:
     """The vintage meant by a file, a file's name, or a cutoff."""
     for path in (Path(text), folder / text, folder / f"{text}.parquet"):
-        if path.is_file():
-            vintage = vintage_of(path.absolute())
+        vintage = vintage_of(path.absolute())
+        if path.is_file() or (vintage is not None and path.is_dir()):
             if vintage is None:
                 raise ConfigError(f"{path} is no vintage; choose a Parquet file of {folder}.")
             return vintage
@@ -181,7 +181,9 @@ def _rows_seen(vintage: VintageFile, sha256: str, home: Home) -> pd.DataFrame:
             f"the rows that {vintage.path.name} was made from are gone: there is no {path}. "
             "Restore the file, or choose another vintage."
         )
-    if hashlib.sha256(path.read_bytes()).hexdigest() != sha256:
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    if digest != sha256:
         raise StoreError(
             f"{path} is not what {vintage.path.name} was made from: its sha256 is not {sha256}. "
             "Restore the file, or choose another vintage."

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import shutil
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from tasks.errors import StoreError
 
-__all__ = ["draft_beside", "replaced", "replaced_folder"]
+__all__ = ["draft_beside", "locked_draft", "replaced", "replaced_folder"]
+
+LOCKED = ".run-"
 
 
 @contextmanager
@@ -85,3 +88,42 @@ def replaced_folder(target: Path) -> Iterator[Path]:
     finally:
         if aside is not None:
             shutil.rmtree(aside, ignore_errors=True)
+
+
+@contextmanager
+def locked_draft(folder: Path) -> Iterator[Path]:
+    """A draft folder within `folder`, gone after the block; so are those that killed runs left.
+
+    A lock on a file in it, which the system takes back from a killed process, tells that its run is
+    still at work.
+
+    Raises:
+        StoreError: the folder, or a file in it, cannot be written.
+    """
+    draft: Path | None = None
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        _remove_abandoned(folder)
+        draft = Path(tempfile.mkdtemp(prefix=LOCKED, dir=folder))
+        draft.chmod(0o755)
+        with (draft / "taken").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            (draft / "taken").rename(draft / "lock")  # seen by others only when it is locked
+            yield draft
+    except (ConnectionError, TimeoutError):  # of what the block asks for
+        raise
+    except OSError as error:
+        raise StoreError(
+            f"cannot write into {folder}: {error.strerror or error}. Choose a folder that you may "
+            "write to."
+        ) from error
+    finally:
+        if draft is not None:
+            shutil.rmtree(draft, ignore_errors=True)
+
+
+def _remove_abandoned(folder: Path) -> None:
+    for lock in folder.glob(f"{LOCKED}*/lock"):
+        with suppress(OSError), lock.open("a") as file:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)  # fails where its run is at work
+            shutil.rmtree(lock.parent, ignore_errors=True)

@@ -1,11 +1,17 @@
-"""Batch forecasts by the champion: one vintage for the last cutoff and for each missed one."""
+"""Batch forecasts by the champion: one vintage for the last cutoff and for each missed one.
+
+The rows are read, and forecast, some series at a time (`forecast.chunk_series`), so that memory
+does not grow with the number of series.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pandas as pd
+from matplotlib.figure import Figure
 from prefect import get_run_logger
 from prefect.artifacts import create_markdown_artifact
 from prefect.assets import add_asset_metadata, materialize
@@ -13,19 +19,25 @@ from prefect.assets import add_asset_metadata, materialize
 from informer.config import FrameConfig
 from informer.data.frame import long_targets
 from tasks.assets import data_asset, forecast_asset, model_asset
+from tasks.chunks import Seen, keep_seen, known_times, read_groups
 from tasks.config import RunConfig
-from tasks.cutoffs import check_age, current_series, known_rows, missed_cutoffs
-from tasks.home import Home
-from tasks.plots import forecast_fan, png_data_uri
+from tasks.cutoffs import check_age, missed_cutoffs
+from tasks.fanout import Chunk, Part, check_engine, run_chunks
+from tasks.files import locked_draft
+from tasks.home import Home, check_writable
+from tasks.plots import MAX_SERIES, forecast_fan, png_data_uri
 from tasks.registry import Served, require_champion
-from tasks.sources import snapshot
 from tasks.stages import BACK_OFF_S, is_passing
 from tasks.track import log_figure, resumed_run
-from tasks.vintages import list_vintages, write_vintage
+from tasks.vintages import commit_vintage, list_vintages, part_name, parts_of, vintage_path
 
-__all__ = ["Forecast", "forecast", "output_dir", "require_fresh", "utc_now"]
+__all__ = [
+    "MAX_NAMED", "Forecast", "check_forecast", "forecast", "left_out_sentences", "output_dir",
+    "require_fresh", "utc_now",
+]  # fmt: skip
 
 SHOWN_HORIZONS = 3
+MAX_NAMED = 20  # series left out that a report names
 
 
 @dataclass(frozen=True)
@@ -37,7 +49,8 @@ class Forecast:
         n_series: how many `unique_id`s.
         n_rows: rows of the last cutoff's vintage.
         cutoff: the last time that was seen.
-        path: its Parquet file; a CSV of the same rows lies beside it.
+        path: its Parquet file, with a CSV of the same rows beside it; of several chunks the folder
+            that holds a Parquet file for each.
         n_written: vintages that were not there before.
         caught_up: cutoffs missed before, which this run forecast too; oldest first.
         left_out: series that were not forecast, each with the reason.
@@ -55,16 +68,35 @@ class Forecast:
 
 @dataclass(frozen=True)
 class _Vintage:
-    """A forecast before it is written: what was read, and what came of it."""
+    """A forecast from one cutoff: what was read, what came of it, and where it lies."""
 
-    rows: pd.DataFrame
-    table: pd.DataFrame
-    left_out: dict[str, str]
+    seen: Seen
+    parts: Sequence[Part]
+    path: Path
+    is_new: bool = False
 
     @property
     def cutoff(self) -> pd.Timestamp:
-        cutoff: pd.Timestamp = self.table["cutoff"].max()
-        return cutoff
+        return max(part.cutoff for part in self.parts)
+
+    @property
+    def n_rows(self) -> int:
+        return sum(part.n_rows for part in self.parts)
+
+    @property
+    def n_series(self) -> int:
+        return sum(part.n_series for part in self.parts)
+
+
+def check_forecast(config: RunConfig, home: Home) -> None:
+    """Make sure, before any work is done, that forecasts can be made and written.
+
+    Raises:
+        ConfigError: `forecast.engine` is not installed.
+        StoreError: the folder of the forecasts cannot be written.
+    """
+    check_engine(config.forecast)
+    check_writable(output_dir(config, home))
 
 
 def output_dir(config: RunConfig, home: Home) -> Path:
@@ -88,8 +120,7 @@ def require_fresh(rows_path: Path, config: RunConfig) -> None:
     Raises:
         SourceError: the last row is older than that.
     """
-    known = known_rows(pd.read_parquet(rows_path), config.frame)
-    last = known[config.frame.time_column].max()
+    last = known_times(rows_path, config.frame, config.forecast.chunk_series)[-1]
     check_age(last, utc_now(), config.forecast, config.data.source)
 
 
@@ -105,7 +136,7 @@ def forecast(
 
     All vintages are computed before the first is written, the oldest first, so that a failure
     leaves none and a killed run leaves whole ones that the next run goes on from. It is a Prefect
-    task that materializes the pipeline's forecast asset.
+    task that materializes the pipeline's forecast asset; each chunk is one within it.
 
     Args:
         rows_path: regular rows as Parquet.
@@ -135,76 +166,107 @@ def _forecast(
     rows_path: Path, config: RunConfig, home: Home, as_of: pd.Timestamp | None, run_id: str | None
 ) -> Forecast:
     served = require_champion(config, home)  # once, so that all vintages are of one version
-    vintages = _computed(served, pd.read_parquet(rows_path), config, home, as_of)
-    folder = output_dir(config, home)
-    written = [write_vintage(vintage.table, folder) for vintage in vintages]
-    last, (path, _) = vintages[-1], written[-1]
-    for series, reason in last.left_out.items():
-        get_run_logger().warning("series %r is not forecast: it %s", series, reason)
-    figure = forecast_fan(_tail(last, served.forecaster.config.frame), last.table)
+    with locked_draft(output_dir(config, home)) as draft:
+        vintages = _written(_computed(served, rows_path, config, home, as_of, draft))
+    last = vintages[-1]
+    for sentence in left_out_sentences(last.seen.left_out):
+        get_run_logger().warning(sentence)
+    figure = _figure(last, served.forecaster.config.frame)
     if run_id is not None:
         with resumed_run(run_id, home):
             log_figure(figure, "forecast")
     made = Forecast(
         model_version=served.version,
-        n_series=int(last.table["unique_id"].nunique()),
-        n_rows=len(last.table),
+        n_series=last.n_series,
+        n_rows=last.n_rows,
         cutoff=last.cutoff.isoformat(),
-        path=path,
-        n_written=sum(is_new for _, is_new in written),
+        path=last.path,
+        n_written=sum(vintage.is_new for vintage in vintages),
         caught_up=tuple(vintage.cutoff.isoformat() for vintage in vintages[:-1]),
-        left_out=last.left_out,
+        left_out=last.seen.left_out,
     )
     create_markdown_artifact(
-        f"{_markdown(vintages, written)}\n\n![forecast]({png_data_uri(figure)})",
+        f"{_markdown(vintages, served.version)}\n\n![forecast]({png_data_uri(figure)})",
         key="forecast",
         description=f"{config.name}: the next horizon, by version {served.version}",
     )
-    metadata = {"model_version": served.version, "cutoff": made.cutoff, "path": str(path)}
+    metadata = {"model_version": served.version, "cutoff": made.cutoff, "path": str(made.path)}
     add_asset_metadata(forecast_asset(config.name), metadata)
     return made
 
 
 def _computed(
-    served: Served, rows: pd.DataFrame, config: RunConfig, home: Home, as_of: pd.Timestamp | None
-) -> list[_Vintage]:
-    """The forecast from each cutoff that is due, oldest first, none of them written yet."""
+    served: Served,
+    rows_path: Path,
+    config: RunConfig,
+    home: Home,
+    as_of: pd.Timestamp | None,
+    draft: Path,
+) -> list[tuple[Path, _Vintage]]:
+    """The forecast from each cutoff that is due, oldest first: where its parts lie, and it."""
+    folder, settings = output_dir(config, home), config.forecast
     frame = served.forecaster.config.frame
-    known = known_rows(rows, frame, as_of)
-    times = pd.DatetimeIndex(known[frame.time_column])
+    times = known_times(rows_path, frame, settings.chunk_series, as_of)
     if as_of is None:
-        check_age(times.max(), utc_now(), config.forecast, config.data.source)
-    stored = [vintage.cutoff for vintage in list_vintages(output_dir(config, home))]
-    due = [*missed_cutoffs(times, stored, config.forecast), times.max()]
-    return [_vintage(served, known_rows(known, frame, cutoff), config, home) for cutoff in due]
+        check_age(times[-1], utc_now(), settings, config.data.source)
+    stored = [vintage.cutoff for vintage in list_vintages(folder)]
+    due = [*missed_cutoffs(times, stored, settings), times[-1]]
+    seen = [keep_seen(rows_path, served.forecaster, settings, home, cutoff) for cutoff in due]
+    model = served.forecaster.save(draft / "model")
+    made_at, work = utc_now(), []
+    for number, rows in enumerate(seen):
+        parts = draft / str(number)
+        parts.mkdir()
+        work += [
+            Chunk(
+                number=i + 1, n_chunks=len(rows.chunks), rows=rows.path, groups=groups,
+                sha256=rows.sha256, model=model, version=served.version, created_at=made_at,
+                part=parts / part_name(i),
+            )
+            for i, groups in enumerate(rows.chunks)
+        ]  # fmt: skip
+    done = iter(run_chunks(work, settings))
+    found = []
+    for number, rows in enumerate(seen):
+        made = [next(done) for _ in rows.chunks]
+        cutoff = max(part.cutoff for part in made)
+        path = vintage_path(folder, cutoff, served.version, rows.sha256)
+        found.append((draft / str(number), _Vintage(rows, made, path)))
+    return found
 
 
-def _vintage(served: Served, known: pd.DataFrame, config: RunConfig, home: Home) -> _Vintage:
-    rows, left_out = current_series(known, served.forecaster, config.forecast)
-    seen = snapshot(rows, config.data.source, home)
-    table = served.forecaster.predict(rows)
-    table.insert(3, "model_version", served.version)
-    table.insert(4, "created_at", utc_now())
-    table.insert(5, "data_sha256", seen.sha256)
-    return _Vintage(rows, table, left_out)
+def _written(computed: list[tuple[Path, _Vintage]]) -> list[_Vintage]:
+    """The vintages, in their place, and whether they were there before."""
+    return [
+        replace(vintage, is_new=commit_vintage(parts, vintage.path)) for parts, vintage in computed
+    ]
 
 
-def _markdown(vintages: list[_Vintage], written: list[tuple[Path, bool]]) -> str:
+def left_out_sentences(left_out: dict[str, str]) -> list[str]:
+    """Of many series, the first are named."""
+    lines = [f"series {name!r} is not forecast: it {why}" for name, why in left_out.items()]
+    more = len(lines) - MAX_NAMED
+    return [*lines[:MAX_NAMED], f"and {more:,} more series are not forecast"] if more > 0 else lines
+
+
+def _markdown(vintages: list[_Vintage], version: str) -> str:
     lines = ["| cutoff | version | series | rows | file | |", "|---|---|--:|--:|---|---|"]
-    for vintage, (path, is_new) in zip(vintages, written, strict=True):
-        table = vintage.table
-        lines.append(
-            f"| {vintage.cutoff} | {table['model_version'].iloc[0]} | "
-            f"{table['unique_id'].nunique():,} | {len(table):,} | `{path}` | "
-            f"{'new' if is_new else 'was there'} |"
-        )
-    left_out = vintages[-1].left_out
-    lines += [""] + [f"- `{name}` is not forecast: it {why}" for name, why in left_out.items()]
+    lines += [
+        f"| {vintage.cutoff} | {version} | {vintage.n_series:,} | {vintage.n_rows:,} | "
+        f"`{vintage.path}` | {'new' if vintage.is_new else 'was there'} |"
+        for vintage in vintages
+    ]
+    lines += [""] + [f"- {sentence}" for sentence in left_out_sentences(vintages[-1].seen.left_out)]
     return "\n".join(lines)
 
 
-def _tail(vintage: _Vintage, frame: FrameConfig) -> pd.DataFrame:
-    """The last rows of each series as a long frame unique_id, ds, y, for a plot."""
-    horizon = vintage.table["ds"].max() - vintage.cutoff
-    recent = vintage.rows[frame.time_column] >= vintage.cutoff - SHOWN_HORIZONS * horizon
-    return long_targets(vintage.rows[recent], frame)
+def _figure(vintage: _Vintage, frame: FrameConfig) -> Figure:
+    """The first series of a vintage, with their last rows before it."""
+    table = pd.read_parquet(parts_of(vintage.path)[0])
+    shown = table["unique_id"].unique()[:MAX_SERIES]
+    table = table[table["unique_id"].isin(shown)]
+    rows = read_groups(vintage.seen.path, vintage.seen.chunks[0])
+    horizon = table["ds"].max() - table["cutoff"].max()
+    recent = rows[frame.time_column] >= table["cutoff"].max() - SHOWN_HORIZONS * horizon
+    past = long_targets(rows[recent], frame)
+    return forecast_fan(past[past["unique_id"].isin(shown)], table, n_series=vintage.n_series)

@@ -19,6 +19,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 __all__ = [
+    "MAX_SERIES",
     "change_by_part",
     "error_by_step",
     "forecast_against_actual",
@@ -101,6 +102,7 @@ def forecast_fan(
     forecast_frame: pd.DataFrame,
     title: str = "Forecast",
     unit: str = DATA_UNIT,
+    n_series: int | None = None,
 ) -> Figure:
     """What was measured last and the forecast that follows, with its intervals as a fan.
 
@@ -109,9 +111,10 @@ def forecast_fan(
         forecast_frame: `unique_id, ds, y_hat` and any quantiles `y_hat_q10` ... `y_hat_q90`.
         title: stands above the panels.
         unit: of the values, for their axis.
+        n_series: how many series there are, where the frames hold but the first of them.
     """
     names = list(forecast_frame["unique_id"].unique())
-    figure, panels = _panels(names, title, unit)
+    figure, panels = _panels(names, title, unit, n_series=n_series)
     levels = sorted(
         int(m[1]) for c in forecast_frame if (m := re.fullmatch(r"y_hat_q(\d+)", str(c)))
     )
@@ -275,7 +278,7 @@ def png_data_uri(figure: Figure, dpi: int = 110) -> str:
 
 
 def _panels(
-    names: Sequence[str], title: str, unit: str, *, wide: bool = False
+    names: Sequence[str], title: str, unit: str, *, wide: bool = False, n_series: int | None = None
 ) -> tuple[Figure, list[Axes]]:
     """One titled panel for each of the first series: below one another, or in three columns."""
     shown = names[: MAX_ROLLED if wide else MAX_SERIES]
@@ -283,7 +286,8 @@ def _panels(
     n_rows = max(1, math.ceil(len(shown) / n_columns))
     width, height = (8.0, 3.6) if len(shown) == 1 else WIDE_PANEL if wide else PANEL_SIZE
     figure = Figure(figsize=(width * n_columns, height * n_rows + 0.8), layout="constrained")
-    more = f" ({len(shown)} of {len(names)} series)" if len(names) > len(shown) else ""
+    total = n_series or len(names)
+    more = f" ({len(shown)} of {total:,} series)" if total > len(shown) else ""
     figure.suptitle(f"{title}{more}", fontsize=13)
     figure.supylabel(f"value ({unit})", fontsize=10)
     grid = figure.subplots(n_rows, n_columns, squeeze=False, sharex=wide)

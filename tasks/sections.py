@@ -139,11 +139,24 @@ class ForecastConfig(Section):
     """The most missed cutoffs that one run catches up on, the latest of them."""
     max_age: str | None = None
     """How old the last row may be by the clock, such as 36h; empty: any age."""
+    chunk_series: int = Field(default=1000, ge=1)
+    """Series that are forecast at once, which bounds the memory; more of them make more chunks."""
+    engine: Literal["sequential", "dask"] = "sequential"
+    """What runs the chunks: one after another in the flow's process, or a Dask cluster."""
+    n_workers: int = Field(default=2, ge=1)
+    """Processes of the Dask cluster that is started on this machine for a run."""
+    dask_address: str | None = Field(default=None, pattern=r"^[a-z]+://[^\s/]+:\d+$")
+    """A Dask scheduler to use instead, such as tcp://host:8786; its workers share our folders."""
 
     @field_validator("every", "max_age")
     @classmethod
     def _is_duration(cls, text: str | None) -> str | None:
         return _checked(text)
+
+    def model_post_init(self, _context: object) -> None:
+        """Refuse an address that nothing would use."""
+        if self.dask_address is not None and self.engine != "dask":
+            raise ValueError("dask_address is set, but engine is not dask; set engine: dask")
 
 
 class MonitorConfig(Section):

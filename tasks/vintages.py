@@ -4,12 +4,15 @@ A vintage is what was forecast from one cutoff, by one version of the model, fro
 data; it is written once and never changed.
 
     <folder>/<cutoff>-v<model version>-<first 8 of data_sha256>.parquet, a .csv of the same rows
+    <folder>/<the same>.parquet/part-00000.parquet, part-00001.parquet ...  of many series
 
-The Parquet file is the vintage, its appearance under that name the commit; the CSV is a copy.
+The Parquet file or folder is the vintage, its appearance under that name the commit; the CSV, which
+a folder does not have, is a copy.
 """
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 from dataclasses import dataclass
@@ -20,17 +23,18 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from tasks.errors import StoreError
-from tasks.files import draft_beside, replaced
+from tasks.files import replaced
 
 __all__ = [
-    "COLUMNS", "VintageFile", "known_at", "list_vintages", "read_vintage", "read_vintages",
-    "vintage_of", "write_vintage",
+    "COLUMNS", "VintageFile", "commit_vintage", "known_at", "list_vintages", "part_name",
+    "parts_of", "read_vintage", "read_vintages", "vintage_of", "vintage_path",
 ]  # fmt: skip
 
 COLUMNS = ("unique_id", "ds", "cutoff", "model_version", "created_at", "data_sha256", "y_hat")
 ORDER = ["created_at", "cutoff", "unique_id", "ds"]
 NAME = re.compile(r"(?P<cutoff>\d{8}T\d{6})-v(?P<version>\w+?)(-(?P<sha>[0-9a-f]{8}))?\.parquet")
 CUTOFF_FORMAT = "%Y%m%dT%H%M%S"
+WAS_THERE = (errno.EEXIST, errno.ENOTEMPTY, errno.ENOTDIR)
 
 
 @dataclass(frozen=True, order=True)
@@ -40,7 +44,7 @@ class VintageFile:
     Attributes:
         cutoff: the last time seen by any of its series (to the second).
         version: of the model.
-        path: the Parquet file.
+        path: the Parquet file, or the folder of its parts.
     """
 
     cutoff: pd.Timestamp
@@ -53,39 +57,53 @@ class VintageFile:
         return f"{self.cutoff} (version {self.version})"
 
 
-def write_vintage(table: pd.DataFrame, folder: Path) -> tuple[Path, bool]:
+def vintage_path(folder: Path, cutoff: pd.Timestamp, version: str, sha256: str) -> Path:
+    """What a vintage is called: from which cutoff, by which version, from which rows."""
+    return folder / f"{cutoff.strftime(CUTOFF_FORMAT)}-v{version}-{sha256[:8]}.parquet"
+
+
+def part_name(number: int) -> str:
+    """What the parts of a vintage are called; they are read in this order."""
+    return f"part-{number:05}.parquet"
+
+
+def parts_of(path: Path) -> list[Path]:
+    """The Parquet files of a vintage, in order: itself, or those in the folder that it is."""
+    return sorted(path.glob("part-*.parquet")) if path.is_dir() else [path]
+
+
+def commit_vintage(draft: Path, path: Path) -> bool:
     """Add a vintage, unless it is there already; of two at once the first one stays.
 
     Args:
-        table: one model version, one data_sha256, with all of `COLUMNS` and any quantiles.
-        folder: the store; made where it is missing.
+        draft: a folder within the store that holds all parts. A single one becomes a file with a
+            CSV beside it, several become the folder.
+        path: as `vintage_path` gives it.
 
     Returns:
-        The Parquet file, and whether this call wrote it.
+        Whether this call wrote it.
 
     Raises:
         StoreError: the folder or a file cannot be written.
     """
-    cutoff, version = table["cutoff"].max(), table["model_version"].iloc[0]
-    stem = f"{cutoff.strftime(CUTOFF_FORMAT)}-v{version}-{table['data_sha256'].iloc[0][:8]}"
-    path = folder / f"{stem}.parquet"
-    is_new = not path.exists() and _linked(table, path)
+    parts = parts_of(draft)
+    is_new = True
+    try:
+        if len(parts) == 1:
+            os.link(parts[0], path)
+        else:
+            draft.rename(path)
+    except OSError as error:
+        if error.errno not in WAS_THERE:
+            raise StoreError(
+                f"cannot write {path}: {error.strerror}. Choose a folder that you may write to."
+            ) from error
+        is_new = False
     copy = path.with_suffix(".csv")
-    if not copy.exists():  # also where a run was killed between the two
-        with replaced(copy) as draft:
-            pd.read_parquet(path).to_csv(draft, index=False)
-    return path, is_new
-
-
-def _linked(table: pd.DataFrame, path: Path) -> bool:
-    """Write aside, then give the name, which fails where another was first; whether it was ours."""
-    with draft_beside(path) as draft:
-        table.to_parquet(draft, index=False)
-        try:
-            os.link(draft, path)
-        except FileExistsError:
-            return False
-    return True
+    if path.is_file() and not copy.exists():  # also where a run was killed between the two
+        with replaced(copy) as beside:
+            pd.read_parquet(path).to_csv(beside, index=False)
+    return is_new
 
 
 def list_vintages(folder: Path) -> list[VintageFile]:
@@ -120,17 +138,18 @@ def read_vintages(folder: Path, *, since: pd.Timestamp | None = None) -> pd.Data
     wanted = [v.path for v in list_vintages(folder) if since is None or v.cutoff >= since]
     if not wanted:
         return _empty()
-    rows = pa.concat_tables([_read(path) for path in wanted], promote_options="permissive")
-    return _framed(rows).sort_values(ORDER, kind="stable", ignore_index=True)
+    rows = [_read(part) for path in wanted for part in parts_of(path)]
+    table = _framed(pa.concat_tables(rows, promote_options="permissive"))
+    return table.sort_values(ORDER, kind="stable", ignore_index=True)
 
 
 def read_vintage(path: Path) -> pd.DataFrame:
     """One vintage, with the columns of `read_vintages` in the order of its rows.
 
     Raises:
-        StoreError: the file cannot be read.
+        StoreError: a file cannot be read.
     """
-    return _framed(_read(path))
+    return _framed(pa.concat_tables([_read(part) for part in parts_of(path)]))
 
 
 def _framed(rows: pa.Table) -> pd.DataFrame:

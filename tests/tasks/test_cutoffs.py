@@ -12,6 +12,8 @@ from tasks.errors import SourceError
 from tasks.sections import ForecastConfig
 
 FRAME = FrameConfig(columns=("y",), freq="h", max_gap=3)
+NEWEST = pd.Timestamp("2024-01-05 23:00")
+LATER = pd.Timestamp("2024-02-01")
 
 
 def hours(first: str, n: int) -> pd.DatetimeIndex:
@@ -95,19 +97,21 @@ def test_series_that_ended_or_just_began_are_left_out_with_the_reason(forecaster
         ],
         ignore_index=True,
     )
-    kept, left_out = current_series(rows, forecaster, config)
+    kept, left_out = current_series(rows, forecaster, config, NEWEST)
     assert set(kept["unique_id"]) == {"current", "late"}
     assert left_out == {
         "ended": "ended at 2024-01-05 17:00:00",
         "young": "has 23 rows, a forecast reads 24",
     }
     assert set(forecaster.predict(kept)["unique_id"]) == {"current", "late"}
-    kept, left_out = current_series(rows, forecaster, ForecastConfig(max_age="4h"))
+    kept, left_out = current_series(rows, forecaster, ForecastConfig(max_age="4h"), NEWEST)
     assert set(kept["unique_id"]) == {"current"}
 
 
-def test_where_no_series_can_be_forecast_all_stay_to_say_why(forecaster):
+def test_a_chunk_may_hold_no_series_that_can_be_forecast(forecaster):
     rows = series("young", 12)
-    kept, left_out = current_series(rows, forecaster, ForecastConfig())
-    assert left_out == {}
-    assert len(kept) == 12
+    kept, left_out = current_series(rows, forecaster, ForecastConfig(), rows["ds"].max())
+    assert left_out == {"young": "has 12 rows, a forecast reads 24"}
+    assert kept.empty
+    kept, left_out = current_series(series("old", 120), forecaster, ForecastConfig(), LATER)
+    assert left_out == {"old": "ended at 2024-01-05 23:00:00"}  # newer rows are in other chunks

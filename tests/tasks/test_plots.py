@@ -105,6 +105,11 @@ def test_a_forecast_without_truth_or_interval_is_drawn_too() -> None:
     assert labels(forecast_against_actual(frame, "Ahead")) == {"forecast", "cutoff"}
 
 
+def test_the_title_counts_series_that_were_not_even_handed_over() -> None:
+    figure = forecast_fan(history(6), forecasts(6, 1), n_series=10_000)
+    assert figure.get_suptitle() == "Forecast (6 of 10,000 series)"
+
+
 def test_the_title_says_how_many_series_were_left_out() -> None:
     figure = forecast_against_actual(forecasts(9, 1), "Many")
     assert figure.get_suptitle() == "Many (6 of 9 series)"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shutil
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
@@ -12,16 +13,33 @@ import pandas as pd
 import pytest
 
 from tasks.errors import StoreError
+from tasks.files import locked_draft
 from tasks.vintages import (
     COLUMNS,
+    commit_vintage,
     known_at,
     list_vintages,
+    part_name,
+    parts_of,
     read_vintage,
     read_vintages,
-    write_vintage,
+    vintage_path,
 )
 
 N_STEPS = 6
+
+
+def write_vintage(table: pd.DataFrame, folder: Path, n_parts: int = 1) -> tuple[Path, bool]:
+    """As a forecast writes it: aside, then in its place; the rows cut into `n_parts`."""
+    first = table.iloc[0]
+    path = vintage_path(folder, table["cutoff"].max(), first["model_version"], first["data_sha256"])
+    with locked_draft(folder) as draft:
+        (draft / "0").mkdir()
+        size = -(-len(table) // n_parts)
+        for i in range(n_parts):
+            part = table.iloc[i * size : (i + 1) * size]
+            part.to_parquet(draft / "0" / part_name(i), index=False)
+        return path, commit_vintage(draft / "0", path)
 
 
 def vintage(
@@ -45,6 +63,11 @@ def vintage(
 def write(level: float, folder: Path) -> bool:
     """Of one of many processes."""
     return write_vintage(vintage("2024-05-01", level=level), folder)[1]
+
+
+def write_parts(level: float, folder: Path) -> bool:
+    """Of one of many processes, a vintage of several parts."""
+    return write_vintage(vintage("2024-05-01", level=level), folder, n_parts=3)[1]
 
 
 def test_an_empty_store_has_the_columns_and_no_row(tmp_path):
@@ -87,6 +110,36 @@ def test_of_many_processes_that_write_at_once_one_wins_and_both_files_are_its_ow
             assert len(list(tmp_path.iterdir())) == 2  # no draft is left
             for file in tmp_path.iterdir():
                 file.unlink()
+
+
+def test_of_many_processes_that_commit_a_folder_at_once_one_wins(tmp_path):
+    with ProcessPoolExecutor(4, mp_context=get_context("fork")) as pool:
+        for _ in range(5):
+            assert sum(pool.map(write_parts, [1.0, 2.0, 3.0, 4.0], [tmp_path] * 4)) == 1
+            (path,) = tmp_path.iterdir()  # no draft is left, and a folder has no copy
+            assert pd.read_parquet(path)["y_hat"].nunique() == 1
+            assert len(read_vintage(path)) == N_STEPS
+            shutil.rmtree(path)
+
+
+def test_parts_are_read_as_one_vintage_beside_single_files(tmp_path):
+    table = vintage("2024-05-02")
+    path, is_new = write_vintage(table, tmp_path, n_parts=3)
+    assert is_new
+    assert path.is_dir()
+    assert [p.name for p in parts_of(path)] == [part_name(i) for i in range(3)]
+    pd.testing.assert_frame_equal(read_vintage(path), table, check_dtype=False)
+    pd.testing.assert_frame_equal(pd.read_parquet(path), table, check_dtype=False)
+    write_vintage(vintage("2024-05-01", made="2024-05-01"), tmp_path)
+    assert [v.path.is_dir() for v in list_vintages(tmp_path)] == [False, True]
+    read = read_vintages(tmp_path)
+    assert read["cutoff"].unique().tolist() == [
+        pd.Timestamp("2024-05-01"), pd.Timestamp("2024-05-02")
+    ]  # fmt: skip
+    assert len(read) == 2 * N_STEPS
+    assert write_vintage(table.assign(y_hat=9.0), tmp_path, n_parts=2) == (path, False)
+    assert write_vintage(table.assign(y_hat=9.0), tmp_path) == (path, False)
+    pd.testing.assert_frame_equal(read_vintage(path), table, check_dtype=False)
 
 
 def test_a_copy_that_a_killed_run_did_not_write_comes_with_the_next(tmp_path):
