@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from informer.config import FrameConfig
+from informer.data.chunks import series_chunks
 from informer.errors import FrameError
 from informer.forecaster import Forecaster
 from tasks.cutoffs import current_series, too_early, trimmed_rows
@@ -21,9 +20,8 @@ from tasks.files import locked_draft
 from tasks.home import Home
 from tasks.sections import ForecastConfig
 
-__all__ = ["Seen", "keep_seen", "known_times", "read_groups", "series_chunks"]
+__all__ = ["Seen", "keep_seen", "known_times", "read_groups"]
 
-BATCH_ROWS = 65_536
 GROUP_ROWS = 1024**2  # the most that pyarrow writes into one row group
 NAMED = 3
 
@@ -45,34 +43,6 @@ class Seen:
     left_out: dict[str, str]
 
 
-def series_chunks(path: Path, frame: FrameConfig, n_series: int) -> Iterator[pd.DataFrame]:
-    """The rows of the first `n_series` series, then of the next ones, until all were there.
-
-    Args:
-        path: regular rows as Parquet, ordered by series.
-        frame: names of the columns; a frame without ids is one chunk.
-        n_series: series in a chunk; the last chunk may hold fewer.
-    """
-    if frame.id_column is None:
-        yield pd.read_parquet(path)
-        return
-    with pq.ParquetFile(path, pre_buffer=False) as file:  # else it holds the whole file at once
-        held: list[pa.RecordBatch] = []
-        count, last = 0, None
-        for batch in file.iter_batches(BATCH_ROWS):
-            ids = batch.column(frame.id_column).to_numpy(zero_copy_only=False)
-            begins = np.flatnonzero(ids != np.concatenate([[last], ids[:-1]]))
-            start, last = 0, ids[-1]
-            for begin in begins.tolist():
-                if count == n_series:
-                    held.append(batch.slice(start, begin - start))
-                    yield pa.Table.from_batches(held).to_pandas()
-                    held, start, count = [], begin, 0
-                count += 1
-            held.append(batch.slice(start))
-        yield pa.Table.from_batches(held).to_pandas()
-
-
 def known_times(
     path: Path, frame: FrameConfig, n_series: int, as_of: pd.Timestamp | None = None
 ) -> pd.DatetimeIndex:
@@ -88,7 +58,7 @@ def known_times(
         SourceError: there is none.
     """
     known, firsts = pd.DatetimeIndex([]), []
-    for rows in series_chunks(path, frame, n_series):
+    for rows in series_chunks(path, frame, n_series=n_series):
         times = rows[frame.time_column]
         firsts.append(times.min())
         has_value = rows[list(frame.columns)].notna().any(axis=1)
@@ -126,7 +96,7 @@ def keep_seen(
     with locked_draft(home.snapshot_dir) as draft:
         with ExitStack() as stack:
             writer: pq.ParquetWriter | None = None
-            for rows in series_chunks(path, frame, config.chunk_series):
+            for rows in series_chunks(path, frame, n_series=config.chunk_series):
                 known = trimmed_rows(rows, frame, cutoff)
                 if known.empty:
                     continue

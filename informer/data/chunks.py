@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -13,22 +14,26 @@ import pyarrow.parquet as pq
 from informer.config import FrameConfig
 from informer.errors import FrameError
 
-__all__ = ["CHUNK_ROWS", "series_chunks"]
+__all__ = ["series_chunks"]
 
-CHUNK_ROWS = 2**19
+BATCH_ROWS = 65_536
 
 
 def series_chunks(
-    source: Path, frame: FrameConfig, n_rows: int = CHUNK_ROWS
+    source: Path,
+    frame: FrameConfig,
+    *,
+    n_series: int | None = None,
+    n_rows: int | None = None,
 ) -> Iterator[pd.DataFrame]:
     """Whole series, in the order of the file, read row group by row group.
 
     Args:
         source: a Parquet file, or a folder of them, which are read in the order of their names;
             the rows of a series stand together, and the series in the order of their names.
-        frame: which columns are read.
-        n_rows: rows after which a chunk ends with the series that they are of; a single series is
-            never cut.
+        frame: which columns are read; a frame without ids is one chunk.
+        n_series: series in a chunk; None: any number.
+        n_rows: rows from which on a chunk takes no further series; None: any number.
 
     Yields:
         Frames of the columns of `frame`, as they stand in the file.
@@ -36,62 +41,71 @@ def series_chunks(
     Raises:
         FrameError: there is no file, a column is missing, or the series are in another order.
     """
-    held: list[pa.Table] = []
-    n_held = 0
-    last = None
-    for batch in _batches(source, frame, n_rows):
-        if frame.id_column is not None:
-            last = _checked_order(batch, frame.id_column, last, source)
-        held.append(batch)
-        n_held += len(batch)
-        if frame.id_column is None or n_held < n_rows:
-            continue
-        table = pa.concat_tables(held)
-        whole = _rows_before_the_last_series(table, frame.id_column)
-        if whole:
-            yield table.slice(0, whole).to_pandas()
-        held, n_held = [table.slice(whole)], len(table) - whole
+    held: list[pa.RecordBatch] = []
+    n_held, count = 0, 0
+    last: str | None = None
+    for batch in _batches(source, frame):
+        begins, last = _begins(batch, frame, last, source)
+        start = 0
+        for begin in begins:
+            held.append(batch.slice(start, begin - start))
+            n_held, start = n_held + begin - start, begin
+            if count == n_series or (n_rows is not None and n_held >= n_rows):
+                yield _frame(held)
+                held, n_held, count = [], 0, 0
+            count += 1
+        held.append(batch.slice(start))
+        n_held += len(batch) - start
     if n_held:
-        yield pa.concat_tables(held).to_pandas()
+        yield _frame(held)
 
 
-def _batches(source: Path, frame: FrameConfig, n_rows: int) -> Iterator[pa.Table]:
+def _frame(held: list[pa.RecordBatch]) -> pd.DataFrame:
+    rows: pd.DataFrame = pa.Table.from_batches(held).to_pandas()
+    return rows
+
+
+def _batches(source: Path, frame: FrameConfig) -> Iterator[pa.RecordBatch]:
     files = sorted(source.glob("*.parquet")) if source.is_dir() else [source]
     if not files:
         raise FrameError(f"{source} holds no Parquet file. Name one, or a folder that holds some.")
-    wanted = [frame.time_column, *dict.fromkeys(frame.columns)]
-    wanted += [] if frame.id_column is None else [frame.id_column]
+    wanted = [] if frame.id_column is None else [frame.id_column]
+    wanted += [frame.time_column, *frame.columns]
     for path in files:
-        with pq.ParquetFile(path) as file:
+        with pq.ParquetFile(path, pre_buffer=False) as file:  # else it holds the whole file at once
             missing = [name for name in wanted if name not in file.schema_arrow.names]
             if missing:
                 raise FrameError(
                     f"{path} lacks the columns {missing}; it has {file.schema_arrow.names}. "
                     "Correct the names under frame: in the configuration."
                 )
-            for batch in file.iter_batches(batch_size=n_rows, columns=wanted):
-                yield pa.Table.from_batches([batch]).replace_schema_metadata(None)
+            for batch in file.iter_batches(BATCH_ROWS, columns=wanted):
+                yield batch.replace_schema_metadata(None)
 
 
-def _checked_order(batch: pa.Table, column: str, last: str | None, source: Path) -> str:
-    """The name of the last series of the batch, where none stands before one that came earlier."""
-    names = pc.cast(batch[column].combine_chunks(), pa.string())
+def _begins(
+    batch: pa.RecordBatch, frame: FrameConfig, last: str | None, source: Path
+) -> tuple[list[int], str | None]:
+    """The rows of the batch at which another series than the `last` one begins, and its last."""
+    if frame.id_column is None or not len(batch):
+        return [], last
+    names = pc.cast(batch.column(frame.id_column), pa.string())
     if names.null_count:
         raise FrameError(
-            f"column {column!r} of {source} lacks a series name. Name the series or drop such rows."
+            f"column {frame.id_column!r} of {source} lacks a series name. Name the series or drop "
+            "such rows."
         )
-    whole = names if last is None else pa.concat_arrays([pa.array([last], pa.string()), names])
-    falls = pc.less(whole[1:], whole[:-1])
-    if pc.any(falls).as_py():
-        at = pc.index(falls, True).as_py()
-        raise FrameError(
-            f"in {source} series {whole[at + 1].as_py()!r} stands after {whole[at].as_py()!r}; "
-            f"rows that are read a part at a time must be sorted by {column!r}. Sort them by it."
-        )
-    return str(names[-1].as_py())
-
-
-def _rows_before_the_last_series(table: pa.Table, column: str) -> int:
-    names = table[column].combine_chunks()
-    first: int = pc.index(names, names[-1]).as_py()
-    return first
+    changes = np.flatnonzero(pc.not_equal(names[1:], names[:-1]).to_numpy(zero_copy_only=False)) + 1
+    begins = []
+    for row in [0, *changes.tolist()]:
+        name = names[row].as_py()
+        if name == last:
+            continue
+        if last is not None and name < last:
+            raise FrameError(
+                f"in {source} series {name!r} stands after {last!r}; rows that are read a part at "
+                f"a time must be sorted by {frame.id_column!r}. Sort them by it."
+            )
+        last = name
+        begins.append(row)
+    return begins, last

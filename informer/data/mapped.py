@@ -25,7 +25,7 @@ import pandas as pd
 
 from informer.config import FrameConfig
 from informer.data.calendar import pandas_offset
-from informer.data.chunks import CHUNK_ROWS, series_chunks
+from informer.data.chunks import series_chunks
 from informer.data.frame import parse_times, regular_panel
 from informer.data.panel import Panel
 from informer.errors import FrameError
@@ -33,6 +33,7 @@ from informer.errors import FrameError
 __all__ = ["map_panel"]
 
 INDEX, FORMAT = "panel.json", 1
+CHUNK_ROWS = 2**19
 FILES = {"values": ("values.f64", np.float64), "observed": ("observed.u1", np.bool_)}
 STEPS = "steps.i64"
 
@@ -92,7 +93,7 @@ def _write(
         (folder / FILES["values"][0]).open("wb") as values,
         (folder / FILES["observed"][0]).open("wb") as observed,
     ):
-        for chunk in series_chunks(source, config, chunk_rows):
+        for chunk in series_chunks(source, config, n_rows=chunk_rows):
             if before is not None:
                 chunk = chunk[parse_times(chunk[config.time_column], config.time_column) < before]
             if chunk.empty:

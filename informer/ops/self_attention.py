@@ -74,12 +74,7 @@ def prob_sparse_self_attention(
         values = to_value(x).view(B, L, n_heads, -1)  # (B, L, H, E)
         top = choose_queries(queries, keys, sampled_keys, n_top)  # (B, H, U)
         rows = _kept_rows(top, L)
-        if torch.is_grad_enabled():
-            q_top = _project_kept(x, to_query, rows, n_heads).transpose(0, 1)  # (B, H, U, E)
-        else:
-            heads = torch.arange(n_heads, device=x.device)[:, None]
-            q_top = queries[torch.arange(B, device=x.device)[:, None, None], top, heads]
-        q_top = q_top.to(keys.dtype)
+        q_top = _kept_queries(x, queries, to_query, top, rows).to(keys.dtype)
         if is_plain:
             kept, weights = attend_kept(
                 q_top, keys, values, top, causal=False, need_weights=need_weights
@@ -122,6 +117,17 @@ def _kept_rows(top: Tensor, length: int) -> Tensor:
     """(H * B * U,) rows of `top` (B, H, U), heads first, in a table flattened to (B * L, D)."""
     start = torch.arange(len(top), device=top.device)[:, None, None] * length
     return (top + start).transpose(0, 1).flatten()
+
+
+def _kept_queries(
+    x: Tensor, queries: Tensor, projection: nn.Linear, top: Tensor, rows: Tensor
+) -> Tensor:
+    """(B, H, U, E) the kept ones of `queries` (B, L, H, E), with a graph where one is kept."""
+    B, H, _ = top.shape
+    if torch.is_grad_enabled():
+        return _project_kept(x, projection, rows, H).transpose(0, 1)
+    batch = torch.arange(B, device=x.device)[:, None, None]
+    return queries[batch, top, torch.arange(H, device=x.device)[:, None]]
 
 
 def _project_kept(x: Tensor, projection: nn.Linear, rows: Tensor, n_heads: int) -> Tensor:

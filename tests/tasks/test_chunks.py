@@ -15,7 +15,7 @@ import pytest
 import tasks.chunks
 from informer import Forecaster, ForecasterConfig, FrameConfig, InformerConfig
 from informer.errors import ConfigError, FrameError
-from tasks.chunks import keep_seen, known_times, read_groups, series_chunks
+from tasks.chunks import keep_seen, known_times, read_groups
 from tasks.config import load_config
 from tasks.cutoffs import current_series, known_rows
 from tasks.errors import SourceError, StoreError
@@ -65,26 +65,6 @@ def forecaster() -> Forecaster:
         val=24,
     )
     return Forecaster.fit(series("a"), config, estimator="seasonal_naive")
-
-
-@pytest.mark.parametrize("batch", [7, 60, 100, 65_536])
-@pytest.mark.parametrize("n_series", [1, 2, 5, 9])
-def test_chunks_are_cut_between_series_wherever_the_batches_end(
-    rows, path, batch, n_series, monkeypatch
-):
-    monkeypatch.setattr(tasks.chunks, "BATCH_ROWS", batch)
-    chunks = list(series_chunks(path, FRAME, n_series))
-    names = [list(chunk["unique_id"].unique()) for chunk in chunks]
-    every = ["a", "bb", "c", "d", "e"]
-    assert names == [every[i : i + n_series] for i in range(0, 5, n_series)]
-    pd.testing.assert_frame_equal(pd.concat(chunks, ignore_index=True), rows)
-
-
-def test_a_frame_without_ids_is_one_chunk(rows, tmp_path):
-    alone = rows.loc[rows["unique_id"] == "a", ["ds", "y"]]
-    alone.to_parquet(tmp_path / "alone.parquet", index=False)
-    (chunk,) = series_chunks(tmp_path / "alone.parquet", FrameConfig(id_column=None), 1)
-    assert len(chunk) == N_HOURS
 
 
 def test_known_times_are_those_of_values_in_any_chunk(rows, tmp_path):

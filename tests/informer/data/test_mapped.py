@@ -9,7 +9,6 @@ import pytest
 import torch
 
 from informer.config import ForecasterConfig, FrameConfig, InformerConfig, TrainingConfig
-from informer.data.chunks import series_chunks
 from informer.data.frame import regular_panel
 from informer.data.mapped import map_panel
 from informer.errors import FrameError
@@ -78,14 +77,6 @@ def test_a_folder_of_files_is_read_in_the_order_of_names(tmp_path):
         half = all_rows[(all_rows["unique_id"] < "s3") == (i == 0)]
         half.to_parquet(folder / f"{name}.parquet", index=False)
     assert_same(map_panel(folder, FRAME, tmp_path / "panel"), regular_panel(all_rows, FRAME))
-
-
-def test_chunks_hold_whole_series(stored):
-    chunks = list(series_chunks(stored, FRAME, 100))
-    assert len(chunks) > 3
-    owners = [set(chunk["unique_id"]) for chunk in chunks]
-    assert sum(len(owner) for owner in owners) == 7
-    assert max(len(chunk) for chunk in chunks) < 100 + 2 * 90
 
 
 def test_the_same_network_comes_of_mapped_rows(stored, tmp_path):
