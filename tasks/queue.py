@@ -26,6 +26,7 @@ __all__ = ["FINISHED", "Objective", "Queue"]
 
 FINISHED = (TrialState.COMPLETE, TrialState.PRUNED)
 POLL_S = 1.0
+QUIET = 3  # looks that find nothing, for an entry is nowhere while it is put back
 FIXED = "fixed_params"  # where Optuna keeps the values that a trial was enqueued with
 
 Objective = Callable[[optuna.Trial, FrozenTrial], float]
@@ -47,6 +48,7 @@ class Queue:
     """
 
     def __init__(self, name: str, seed: int, home: Home) -> None:
+        optuna.logging.set_verbosity(optuna.logging.WARNING)
         self._seed = seed
         self._storage = open_storage(home)
         self.study = optuna.create_study(
@@ -83,25 +85,27 @@ class Queue:
             self.study.enqueue_trial({})
         return max(0, n_trials - finished)
 
-    def work(self, objective: Objective, seconds: float | None = None) -> None:
-        """Take entries until none waits, and until none is worked on that might come back.
+    def work(self, n_trials: int, objective: Objective, seconds: float | None = None) -> None:
+        """Take entries until so many trials are finished, or none is left that may come back.
 
         Args:
+            n_trials: that the study was filled for.
             objective: what gives a trial its value. What it raises, but for `TrialPruned`, ends the
                 trial as failed and comes out of here. An `UpdateFinishedTrialError`, which every
                 report may raise, says that the trial was taken for dead and is another process's.
             seconds: after which no further entry is taken.
         """
         end = None if seconds is None else time.monotonic() + seconds
-        while True:
+        n_quiet = 0
+        while len(self.trials(*FINISHED)) < n_trials and n_quiet < QUIET:
             fail_stale(self.study)
             taken = None if end is not None and time.monotonic() >= end else self._next()
             if taken is not None:
                 self._run(taken, objective)
-            elif self.trials(TrialState.RUNNING):
-                time.sleep(POLL_S)
+                n_quiet = 0
             else:
-                return
+                n_quiet = 0 if self.trials(TrialState.RUNNING) else n_quiet + 1
+                time.sleep(POLL_S)
 
     def trials(self, *states: TrialState) -> list[FrozenTrial]:
         """The trials in these states, by number; in any state where none is named."""

@@ -10,7 +10,6 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import mlflow
-import optuna
 from optuna.trial import TrialState
 from prefect import get_run_logger, task
 from prefect.artifacts import create_table_artifact
@@ -83,16 +82,15 @@ def tune(
     name = study_name(prepared, config)
     if not _is_wanted(config):
         return Tuned(name)
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
     if fill:
         plan(prepared, config, home)
     queue = Queue(name, config.tune.seed, home)
     open_ = queue.trials(TrialState.WAITING, TrialState.RUNNING)
-    logger = get_run_logger()
-    logger.info("study %s: %d trials wait or run", name, len(open_))
+    get_run_logger().info("study %s: %d trials wait or run", name, len(open_))
     frame = history(prepared, config.frame)
     with Progress("tune", len(open_) * config.tune.epochs) as progress:
         queue.work(
+            config.tune.n_trials,
             Trials(frame, prepared.split, config, name, parent_run_id, home, progress.advance),
             None if config.tune.timeout_minutes is None else 60 * config.tune.timeout_minutes,
         )

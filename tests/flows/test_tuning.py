@@ -19,7 +19,7 @@ from tests.servers import Station, kill, prefect_station, until
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 UNSCHEDULED = "schedule: {retrain: null, forecast: null, monitor: null}\n"
 RUN_S, STOP_S = 400, 60
-N_TRIALS, EPOCHS, SEEN = 5, 25, 4
+N_TRIALS, EPOCHS, SEEN = 5, 20, 4
 PASSWORD = "of-a-test"
 TOGETHER = ("workers.tuning_flows=2", f"tune.n_trials={N_TRIALS}", "train.steps_per_epoch=60",
             "train.epochs=1")  # fmt: skip

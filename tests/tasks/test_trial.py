@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 
-import optuna
 import pytest
 
 from informer.data.frame import regular_frame, regular_panel
@@ -28,7 +27,6 @@ def search(registry):
     frame = regular_frame(weather(), config.frame)
     panel = regular_panel(frame, config.frame)
     split = config.split.resolve(panel.grid[0], panel.grid[-1], config.frame.freq)
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
 
     def made(study, advance):
         queue = Queue(study, 0, home)
@@ -50,7 +48,7 @@ def test_a_trial_that_was_taken_over_goes_on_from_its_checkpoint_to_the_same_los
     search, registry
 ):
     queue, trials = search("whole", lambda _note: None)
-    queue.work(trials)
+    queue.work(1, trials)
     (whole,) = queue.trials()
     told: list[int] = []
 
@@ -61,7 +59,7 @@ def test_a_trial_that_was_taken_over_goes_on_from_its_checkpoint_to_the_same_los
             assert abandon(queue.study, queue.trials()[0])
 
     queue, trials = search("cut", advance)
-    queue.work(trials)
+    queue.work(1, trials)
     dead, again = queue.trials()
     assert (dead.state.name, again.state.name) == ("FAIL", "COMPLETE")
     assert told == [0, 0, 1, 1]  # it saved its third epoch before it heard that it was dead
@@ -90,7 +88,7 @@ def test_without_the_checkpoint_it_begins_anew_and_reports_no_epoch_twice(search
         trained(values, folder.parent / f"{folder.name}-{shown.trial.number}", shown)
 
     object.__setattr__(trials, "_train", on_another_machine)
-    queue.work(trials)
+    queue.work(1, trials)
     assert len(told) == 2 + EPOCHS
     again = queue.trials()[1]
     assert again.intermediate_values.keys() == set(range(1, EPOCHS + 1))
@@ -103,7 +101,7 @@ def test_a_stopped_trial_leaves_no_checkpoint_behind(search, registry):
 
     queue, trials = search("stopped", advance)
     with pytest.raises(KeyboardInterrupt):
-        queue.work(trials)
+        queue.work(1, trials)
     assert [t.state.name for t in queue.trials()] == ["FAIL", "WAITING"]
     run = registry.client.get_run(queue.trials()[0].user_attrs["mlflow_run_id"])
     assert run.info.status == "KILLED"
