@@ -154,6 +154,20 @@ def test_what_the_killed_worker_left_open_is_closed(station, workers, client, ur
     assert station.call("GET", "/v2/concurrency_limits/training")["active_slots"] == 0
 
 
+def test_where_every_tuning_flow_fails_the_run_fails_with_one_error(station, workers):
+    before = {run["id"] for run in station.runs("tune/tiny")}
+    bad = "tune.space={train.learning_rate: {low: 1.0e+20, high: 1.0e+30}}"
+    asked = station.informer("retrain", "tiny", *TOGETHER, bad, "--deployment")
+    log = station.folder / "cpu.log"
+    assert station.wait(asked["flow_run_id"], RUN_S, log=log) == "FAILED"
+    message = station.run(asked["flow_run_id"])["state"]["message"]
+    assert "none of 2 runs of tune/tiny completed" in message
+    assert message.count("lower learning_rate") == 2
+    runs = [run for run in station.runs("tune/tiny") if run["id"] not in before]
+    assert [run["state_type"] for run in runs] == ["FAILED", "FAILED"]
+    assert len(station.runs("train/tiny")) == 1  # of the first test
+
+
 def test_a_cancelled_run_stops_all_its_tuning_flows(station, workers, client, url):
     known = frozenset(optuna.get_all_study_names(url))
     endless = ("train.seed=9", "tune.epochs=10000", "train.patience=10000")

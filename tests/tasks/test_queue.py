@@ -186,10 +186,9 @@ def test_a_trial_is_pruned_by_what_another_process_has_reported(home):
                 raise optuna.TrialPruned
         return loss
 
-    for _ in range(4):
+    for n_trials in range(1, 5):
         one = opened(home)
-        taken = one._next()
-        one._run(taken, objective)
+        one.work(n_trials, objective)
     assert states(one) == ["COMPLETE", "COMPLETE", "PRUNED", "COMPLETE"]
     assert one.trials()[2].intermediate_values == {0: 1.0, 1: 0.9}
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 import pytest
 
 from informer.data.frame import regular_frame, regular_panel
 from tasks.config import load_config
+from tasks.home import Home
 from tasks.queue import Queue
 from tasks.studies import abandon
 from tasks.trial import Trials
@@ -73,24 +75,23 @@ def test_a_trial_that_was_taken_over_goes_on_from_its_checkpoint_to_the_same_los
     assert not list(trials.home.trials_dir("cut").iterdir())
 
 
-def test_without_the_checkpoint_it_begins_anew_and_reports_no_epoch_twice(search, registry):
+def test_a_machine_that_sees_no_checkpoint_begins_anew_and_reports_no_epoch_twice(
+    search, registry, tmp_path
+):
     told: list[str] = []
 
     def advance(note: str) -> None:
         told.append(note)
         if len(told) == 2:
             assert abandon(queue.study, queue.trials()[0])
+            elsewhere = Home(tmp_path / "elsewhere")
+            queue.work(1, replace(trials, home=elsewhere))
 
     queue, trials = search("anew", advance)
-    trained = trials._train
-
-    def on_another_machine(values, folder, shown):
-        trained(values, folder.parent / f"{folder.name}-{shown.trial.number}", shown)
-
-    object.__setattr__(trials, "_train", on_another_machine)
     queue.work(1, trials)
     assert len(told) == 2 + EPOCHS
-    again = queue.trials()[1]
+    dead, again = queue.trials()
+    assert (dead.state.name, again.state.name) == ("FAIL", "COMPLETE")
     assert again.intermediate_values.keys() == set(range(1, EPOCHS + 1))
     assert curve(registry, again) == again.intermediate_values
 
