@@ -30,7 +30,7 @@ UNSCHEDULED = "\nschedule: {retrain: null, forecast: null, monitor: null}\n"
 PASSWORD = "of-a-benchmark"
 N_TRIALS, RUN_S = 8, 600
 SETTINGS = (
-    f"tune.n_trials={N_TRIALS}", "tune.epochs=3", "train.steps_per_epoch=80", "train.epochs=1",
+    f"tune.n_trials={N_TRIALS}", "tune.epochs=2", "train.steps_per_epoch=60", "train.epochs=1",
     "tune.space={train.patience: {choices: [100]}}", "evaluate.stride=24", "promote.spread_seeds=0",
 )  # fmt: skip
 
