@@ -79,6 +79,9 @@ def _add_deployments(commands: Commands, common: Parser) -> None:
         "worker", parents=[common], help="reconcile, then work for a pool until told to stop"
     )
     worker.add_argument("--pool", metavar="NAME", default="cpu", help="cpu unless told")
+    worker.add_argument(
+        "--limit", metavar="N", type=int, help="runs at once; without it any number"
+    )
     commands.add_parser(
         "reconcile", parents=[common],
         help="close what dead workers left open: flow runs, MLflow runs, trials, slots",

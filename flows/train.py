@@ -8,8 +8,8 @@ from prefect import flow
 from prefect.runtime import flow_run
 
 from flows.rows import prepare_rows
+from flows.tune import search, tune_together
 from tasks.config import RunConfig
-from tasks.errors import PipelineError
 from tasks.home import Home, find_home
 from tasks.pool import is_sent_away, run_in_pool, training_slot
 from tasks.prepare import Prepared
@@ -19,7 +19,6 @@ from tasks.stages import run_stage
 from tasks.track import child_run
 from tasks.train import Trained, log_training
 from tasks.train import train as train_model
-from tasks.tune import tune
 
 __all__ = ["errors_by_seed", "train", "train_anywhere"]
 
@@ -40,9 +39,11 @@ def train_anywhere(prepared: Prepared, config: RunConfig, run_id: str, home: Hom
     """Tune and train: here, or where a deployed run sends it."""
     if not is_sent_away(config):
         return _tune_and_train(prepared, config, run_id, home)
-    given = {"config": config.model_dump(mode="json"), "raw": asdict(prepared.raw)}
+    whole, raw = config.model_dump(mode="json"), asdict(prepared.raw)
+    given = {"config": whole, "raw": raw, "run_id": run_id}
     seconds = 2 * 3600 * config.workers.timeout_hours  # of a search and of a training
-    trained: Trained = run_in_pool(f"train/{config.name}", given | {"run_id": run_id}, seconds)
+    tune_together(prepared, config, given, seconds, home)
+    trained: Trained = run_in_pool(f"train/{config.name}", given, seconds)
     return trained
 
 
@@ -61,21 +62,12 @@ def errors_by_seed(
 
 def _tune_and_train(prepared: Prepared, config: RunConfig, run_id: str, home: Home) -> Trained:
     """Search, then train with what was found, while holding a slot for one training."""
-    seconds = 3600 * config.workers.timeout_hours
-    search = tune.with_options(timeout_seconds=seconds)
-    training = train_model.with_options(timeout_seconds=seconds)
-    try:
-        with training_slot(config):
-            tuned = run_stage(search, lambda done: [], prepared, config, run_id, home)
-            trained = run_stage(
-                training, lambda done: [done.model_dir], prepared, config, tuned, run_id, home
-            )
-    except TimeoutError as error:
-        raise PipelineError(
-            f"the search or the training of {config.name} was not done after "
-            f"workers.timeout_hours={config.workers.timeout_hours:.3g} and is given up. Raise it "
-            "or make the work smaller; the next run goes on from the last epoch."
-        ) from error
+    training = train_model.with_options(timeout_seconds=3600 * config.workers.timeout_hours)
+    with training_slot(config):
+        tuned = search(prepared, config, run_id, home)
+        trained = run_stage(
+            training, lambda done: [done.model_dir], prepared, config, tuned, run_id, home
+        )
     trained = replace(trained, config=config.with_values(tuned.values))
     log_training(trained, tuned, run_id, home)
     return trained

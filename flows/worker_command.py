@@ -26,13 +26,13 @@ def reconcile(args: argparse.Namespace) -> int:
 
 
 def worker(args: argparse.Namespace) -> int:
-    """`informer worker [--pool NAME]`: reconciles, then works until it is told to stop."""
+    """`informer worker [--pool NAME] [--limit N]`: reconciles, then works until told to stop."""
     with server():
         pass  # a worker without a server of its own to poll would wait for ever
     quiet(args)
     done = reconcile_flow()
     _show(done)
-    status = supervise(args.pool)
+    status = supervise(args.pool, limit=args.limit)
     finish(args, {"pool": args.pool, "status": status} | done.as_record())
     return int(status != 0)
 

@@ -29,6 +29,9 @@ ABOUT = {
     "ended, a model is trained, judged against the champion and the baselines, and serves if it is "
     "better. If it fails, read the error in the run's log, mend the cause and run it again: the "
     "stages that were finished are not repeated. A run is refused while another one goes on.",
+    "tune": "One of several flows that search at once (workers.tuning_flows): each takes one trial "
+    "of the study after another. A retrain run starts them; they are not meant to be started by "
+    "hand. If one fails, the others do its work; if all do, the retrain run fails: look there.",
     "train": "A search or a training that a retrain run sends to the pool for training. It has no "
     "schedule and is not meant to be started by hand. If it fails, the retrain run that waits for "
     "it fails too: look there.",
@@ -98,7 +101,8 @@ def deployments(configs: list[RunConfig]) -> Iterator[Deployment]:
         schedule, pool, zone = config.schedule, config.workers.pool, config.schedule.time_zone
         yield Deployment("retrain", config.name, pool, schedule.retrain, zone)
         if config.workers.training_pool is not None:
-            yield Deployment("train", config.name, config.workers.training_pool, once=False)
+            for kind in ("tune", "train"):
+                yield Deployment(kind, config.name, config.workers.training_pool, once=False)
         yield Deployment("forecast", config.name, pool, schedule.forecast, zone)
         yield Deployment("monitor", config.name, pool, schedule.monitor, zone)
     yield Deployment("reconcile", ALL, configs[0].workers.pool, RECONCILE_CRON)

@@ -58,6 +58,10 @@ class Home:
         """What one stage leaves for those after it, and for a run that begins anew."""
         return self.store_dir / "stages" / key
 
+    def trials_dir(self, study: str) -> Path:
+        """Checkpoints of a study's trials that are not finished, a folder each."""
+        return self.store_dir / "trials" / study
+
     @property
     def forecast_dir(self) -> Path:
         """Forecasts, a folder per pipeline."""

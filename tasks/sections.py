@@ -216,6 +216,8 @@ class WorkersConfig(Section):
     """Work pool that trials and training are sent to; empty: they stay in the flow's process."""
     training_limit: str = "training"
     """Concurrency limit that each training holds a slot of: one slot for each GPU."""
+    tuning_flows: int = Field(default=1, ge=1)
+    """Flows that search at once, each on a worker of the training pool and with a slot."""
     timeout_hours: float = Field(default=12, gt=0)
     """After so long a search or a training is given up."""
 

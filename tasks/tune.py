@@ -1,38 +1,33 @@
-"""The search for hyper-parameters: a resumable Optuna study, each trial a nested MLflow run."""
+"""The search for hyper-parameters: a resumable Optuna study, by one process or by several."""
 
 from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import mlflow
-import optuna
 from optuna.trial import TrialState
 from prefect import get_run_logger, task
 from prefect.artifacts import create_table_artifact
-from prefect.exceptions import ExternalSignal
 
-from informer.data.panel import Panel
-from informer.forecaster import Forecaster
-from informer.training.loop import EpochRecord
 from tasks.config import RunConfig
+from tasks.errors import PipelineError
 from tasks.home import Home
 from tasks.prepare import Prepared, history
 from tasks.progress import Progress
+from tasks.queue import FINISHED, Queue
 from tasks.registry import Served, champion
 from tasks.sections import Dimension
 from tasks.stages import stage_key
-from tasks.studies import open_storage
-from tasks.track import child_run, connect
+from tasks.trial import Trials
 
 __all__ = [
-    "Tuned", "champion_values", "open_study", "present_values", "study_name", "suggest", "tune",
+    "Tuned", "champion_values", "log_study", "plan", "present_values", "study_name", "tune",
 ]  # fmt: skip
-
-FINISHED = (TrialState.COMPLETE, TrialState.PRUNED)
 
 
 @dataclass(frozen=True)
@@ -60,34 +55,6 @@ def study_name(prepared: Prepared, config: RunConfig) -> str:
     return f"{config.name}-{hashlib.sha256(content.encode()).hexdigest()[:12]}"
 
 
-def open_study(name: str, config: RunConfig, home: Home) -> optuna.Study:
-    """Begin the study, or go on with it where an earlier run left it."""
-    return optuna.create_study(
-        study_name=name,
-        storage=open_storage(home),
-        load_if_exists=True,
-        direction="minimize",
-        sampler=optuna.samplers.TPESampler(seed=config.tune.seed),
-        pruner=optuna.pruners.MedianPruner(n_startup_trials=2, n_warmup_steps=1),
-    )
-
-
-def suggest(trial: optuna.Trial, space: Mapping[str, Dimension]) -> dict[str, Any]:
-    """One value for each dimension of the space."""
-    values: dict[str, Any] = {}
-    for name, dimension in space.items():
-        low, high = dimension.low, dimension.high
-        if dimension.choices is not None:
-            values[name] = trial.suggest_categorical(name, dimension.choices)
-        elif isinstance(low, int) and isinstance(high, int):
-            values[name] = trial.suggest_int(name, low, high, log=dimension.log)
-        else:
-            assert low is not None
-            assert high is not None
-            values[name] = trial.suggest_float(name, low, high, log=dimension.log)
-    return values
-
-
 def _key(_context: object, given: dict[str, Any]) -> str:
     config = given["config"]
     name = study_name(given["prepared"], config)
@@ -95,36 +62,69 @@ def _key(_context: object, given: dict[str, Any]) -> str:
 
 
 @task(name="tune", cache_key_fn=_key, persist_result=True)
-def tune(prepared: Prepared, config: RunConfig, parent_run_id: str, home: Home) -> Tuned:
-    """Search until the study has `tune.n_trials` finished trials, judged on validation alone."""
+def tune(
+    prepared: Prepared, config: RunConfig, parent_run_id: str, home: Home, fill: bool = True
+) -> Tuned:
+    """Search until the study has `tune.n_trials` finished trials, judged on validation alone.
+
+    Any number of processes may do so at once, if one has called `plan` before, and they have not.
+
+    Args:
+        prepared: the rows.
+        config: the pipeline's, its search space read.
+        parent_run_id: the MLflow run that the trials' runs are nested under.
+        home: where the stores are.
+        fill: whether to begin with `plan`.
+
+    Raises:
+        PipelineError: no trial was completed.
+    """
+    name = study_name(prepared, config)
+    if not _is_wanted(config):
+        return Tuned(name)
+    if fill:
+        plan(prepared, config, home)
+    queue = Queue(name, config.tune.seed, home)
+    open_ = queue.trials(TrialState.WAITING, TrialState.RUNNING)
+    get_run_logger().info("study %s: %d trials wait or run", name, len(open_))
+    past = history(prepared, config.frame)
+    with Progress("tune", len(open_) * config.tune.epochs) as progress:
+        queue.work(
+            config.tune.n_trials,
+            Trials(past, prepared.split, config, name, parent_run_id, home, progress.advance),
+            None if config.tune.timeout_minutes is None else 60 * config.tune.timeout_minutes,
+        )
+    create_table_artifact(_table(queue), key="trials", description=f"Trials of study {name}")
+    if not queue.trials(TrialState.WAITING):
+        shutil.rmtree(home.trials_dir(name), ignore_errors=True)
+    if not queue.trials(TrialState.COMPLETE):
+        raise PipelineError(
+            f"no trial of study {name} was completed. See in the MLflow runs of its trials why, "
+            "correct tune.space or the configuration, and run this again."
+        )
+    best = queue.study.best_trial
+    return Tuned(name, dict(best.params), best.value, len(queue.trials(*FINISHED)))
+
+
+def plan(prepared: Prepared, config: RunConfig, home: Home) -> int:
+    """Let the trials wait that the study is still to have; returns how many results are missing.
+
+    The configuration's own values come first, then the champion's.
+    """
+    if not _is_wanted(config):
+        return 0
     space = config.tune.space
     assert isinstance(space, dict), "load_config reads the space"
-    name = study_name(prepared, config)
-    if config.tune.n_trials == 0 or not space:
-        return Tuned(name)
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
-    study = open_study(name, config, home)
-    done = sum(trial.state in FINISHED for trial in study.get_trials(deepcopy=False))
-    missing = max(0, config.tune.n_trials - done)
-    get_run_logger().info("study %s: %d trials finished, %d to go", name, done, missing)
-    if missing:
-        study.enqueue_trial(present_values(config, space), skip_if_exists=True)
+    queue = Queue(study_name(prepared, config), config.tune.seed, home)
+    first = [present_values(config, space)]
+    if len(queue.trials(*FINISHED)) < config.tune.n_trials:
         served = champion(config, home)
-        known = {} if served is None else champion_values(served, space)
-        if known:
-            study.enqueue_trial(known, skip_if_exists=True)
-    past = history(prepared, config.frame)
-    with Progress("tune", missing * config.tune.epochs) as progress:
-        study.optimize(
-            lambda trial: _objective(trial, past, prepared, config, parent_run_id, home, progress),
-            n_trials=missing,
-            timeout=None
-            if config.tune.timeout_minutes is None
-            else 60 * config.tune.timeout_minutes,
-        )
-    create_table_artifact(_table(study), key="trials", description=f"Trials of study {name}")
-    best = study.best_trial
-    return Tuned(name, dict(best.params), best.value, len(study.get_trials(states=FINISHED)))
+        first += [] if served is None else [champion_values(served, space)]
+    return queue.fill(config.tune.n_trials, first)
+
+
+def _is_wanted(config: RunConfig) -> bool:
+    return config.tune.n_trials > 0 and bool(config.tune.space)
 
 
 def present_values(config: RunConfig, space: Mapping[str, Dimension]) -> dict[str, Any]:
@@ -159,52 +159,10 @@ def _inside(
     return values
 
 
-def _objective(
-    trial: optuna.Trial,
-    past: Panel,
-    prepared: Prepared,
-    config: RunConfig,
-    parent_run_id: str,
-    home: Home,
-    progress: Progress,
-) -> float:
-    """The least validation loss of a short training with the suggested values."""
-    values = suggest(trial, config.tune.space)  # type: ignore[arg-type]
-    candidate = config.with_values(values | {"train.epochs": config.tune.epochs, "ensemble": 1})
-    client = connect(home)
-    with child_run(parent_run_id, f"trial-{trial.number}", values, home) as run_id:
-        losses: list[float] = []
-
-        def on_epoch(record: EpochRecord) -> None:
-            losses.append(record.val_loss)
-            client.log_metric(run_id, "val_loss", record.val_loss, step=record.epoch)
-            if record.epoch > 0:
-                client.log_metric(run_id, "train_loss", record.train_loss, step=record.epoch)
-                progress.advance(f"trial {trial.number}: val loss {record.val_loss:.4f}")
-            trial.report(record.val_loss, record.epoch)
-            if trial.should_prune():
-                raise optuna.TrialPruned
-
-        trial.set_user_attr("mlflow_run_id", run_id)
-        pruned = False
-        try:
-            Forecaster.fit(past, candidate.forecaster_for(prepared.split), on_epoch=on_epoch)
-        except optuna.TrialPruned:
-            pruned = True  # the run is finished all the same, it did not fail
-        except (KeyboardInterrupt, SystemExit, ExternalSignal):
-            trial.study.tell(trial.number, state=TrialState.FAIL)  # Optuna would leave it open
-            raise
-        client.set_tag(run_id, "pruned", str(pruned).lower())
-        client.log_metric(run_id, "best_val_loss", min(losses))
-    if pruned:
-        raise optuna.TrialPruned
-    return min(losses)
-
-
-def _table(study: optuna.Study) -> list[dict[str, Any]]:
+def _table(queue: Queue) -> list[dict[str, Any]]:
     return [
         {"trial": trial.number, "state": trial.state.name, "val_loss": trial.value} | trial.params
-        for trial in study.get_trials(deepcopy=False)
+        for trial in queue.trials()
     ]
 
 

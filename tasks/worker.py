@@ -19,8 +19,8 @@ POLL_S = 0.5
 HEARTBEAT_S = "60"
 
 
-def supervise(pool: str, grace_s: float = GRACE_S) -> int:
-    """Run a worker of a pool until it ends or this process is told to.
+def supervise(pool: str, grace_s: float = GRACE_S, limit: int | None = None) -> int:
+    """Run a worker of a pool, with at most `limit` runs at once, until it ends or is told to.
 
     A Prefect worker waits for its runs when it is told to end, and may not end at all. So its runs
     are told too, which lets them close what they opened, and after `grace_s` seconds whoever is
@@ -33,6 +33,8 @@ def supervise(pool: str, grace_s: float = GRACE_S) -> int:
         sys.executable, "-m", "prefect", "worker", "start", "--pool", pool, "--type", "process",
         "--name", worker_name(pool), "--install-policy", "never",
     ]  # fmt: skip
+    if limit is not None:
+        command += ["--limit", str(limit)]
     environment = {"PREFECT_FLOWS_HEARTBEAT_FREQUENCY": HEARTBEAT_S} | os.environ
     told = False
 

@@ -145,9 +145,9 @@ class Station:
         return status, out.getvalue(), error.getvalue()
 
     @contextmanager
-    def worker(self, pool: str, log: Path) -> Iterator[subprocess.Popen[bytes]]:
+    def worker(self, pool: str, log: Path, *more: str) -> Iterator[subprocess.Popen[bytes]]:
         """`informer worker` beside the test, told to stop at the end; yields once it polls."""
-        command = [sys.executable, "-m", "flows", "worker", "--pool", pool]
+        command = [sys.executable, "-m", "flows", "worker", "--pool", pool, *more]
         with log.open("w") as out:
             process = subprocess.Popen(
                 command, cwd=self.folder, env=self.environment, stdout=out, stderr=out

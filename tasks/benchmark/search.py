@@ -13,7 +13,8 @@ from informer.forecaster import Forecaster
 from informer.training.records import EpochRecord
 from tasks.benchmark.run import PARTS
 from tasks.config import RunConfig
-from tasks.tune import present_values, suggest
+from tasks.trial import suggest
+from tasks.tune import present_values
 
 __all__ = ["search"]
 

@@ -48,7 +48,7 @@ from tasks.server import online_workers
 
 __all__ = ["FLOWS", "OPEN", "close_flow_runs", "resume", "runs_of", "worker_name"]
 
-FLOWS = ("retrain", "train", "forecast", "monitor", "reconcile", "backtest", "replay")
+FLOWS = ("retrain", "tune", "train", "forecast", "monitor", "reconcile", "backtest", "replay")
 RESUMABLE = ("retrain", "train", "forecast", "monitor")
 OPEN = (StateType.RUNNING, StateType.PENDING, StateType.CANCELLING)
 SILENCE = timedelta(minutes=15)  # a flow sends a heartbeat every three minutes, or more often

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import platform
-import warnings
 from uuid import UUID
 
 import mlflow
@@ -17,12 +16,13 @@ from prefect.exceptions import ObjectNotFound
 from tasks.home import Home
 from tasks.origin import FLOW_RUN_TAG, HOST_TAG, PID_TAG, alive
 from tasks.reconcile.record import Closed
-from tasks.studies import any_study, open_storage
+from tasks.studies import RUN_ATTRIBUTE, abandon, any_study, fail_stale, open_storage
 from tasks.track import connect
 
 __all__ = ["close_mlflow_runs", "close_trials"]
 
 OPEN = "RUNNING"
+CUT_OFF = ("FAILED", "KILLED")  # one that is FINISHED is about to tell its trial's value
 
 
 def close_mlflow_runs(home: Home) -> list[Closed]:
@@ -41,7 +41,10 @@ def close_mlflow_runs(home: Home) -> list[Closed]:
 
 
 def close_trials(home: Home) -> list[Closed]:
-    """Fail each trial whose MLflow run is over, or that sends no heartbeat any more."""
+    """Fail each trial whose MLflow run was cut off, or that sends no heartbeat; and put it back.
+
+    A flow that is cancelled ends its trial by itself.
+    """
     if not any_study(home):
         return []
     tracking = connect(home)
@@ -50,8 +53,8 @@ def close_trials(home: Home) -> list[Closed]:
     for name in optuna.get_all_study_names(storage):
         study = optuna.load_study(study_name=name, storage=storage)
         for trial in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
-            if _is_over(tracking, trial.user_attrs.get("mlflow_run_id")):
-                study.tell(trial.number, state=TrialState.FAIL)
+            run_id = trial.user_attrs.get(RUN_ATTRIBUTE)
+            if _is_cut_off(tracking, run_id) and abandon(study, trial):
                 reason = "its MLflow run is over"
                 closed.append(Closed("trial", f"{name} {trial.number}", reason))
         closed += _without_heartbeat(study)
@@ -62,9 +65,7 @@ def _without_heartbeat(study: optuna.Study) -> list[Closed]:
     running = study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
     if not running:
         return []
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-        optuna.storages.fail_stale_trials(study)
+    fail_stale(study)
     left = {trial.number for trial in study.get_trials(states=(TrialState.RUNNING,))}
     return [
         Closed("trial", f"{study.study_name} {trial.number}", "it sends no heartbeat any more")
@@ -104,10 +105,10 @@ def _over(client: SyncPrefectClient, run: Run) -> str | None:
     return f"its process {tags[PID_TAG]} on this machine is gone"
 
 
-def _is_over(tracking: mlflow.MlflowClient, run_id: str | None) -> bool:
+def _is_cut_off(tracking: mlflow.MlflowClient, run_id: str | None) -> bool:
     if run_id is None:
         return False
     try:
-        return str(tracking.get_run(run_id).info.status) != OPEN
+        return str(tracking.get_run(run_id).info.status) in CUT_OFF
     except MlflowException:
         return False

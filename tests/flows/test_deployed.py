@@ -93,7 +93,7 @@ def test_the_repository_s_own_deployments_go_to_a_fresh_server(station):
     )
     assert done.returncode == 0, done.stdout + done.stderr
     found = station.call("POST", "/deployments/filter", limit=100)
-    assert len(found) == 9
+    assert len(found) == 11
     one = station.deployment("retrain/nyc-weather")
     assert one["schedules"][0]["schedule"] == {
         "cron": "0 3 * * 1", "timezone": "UTC", "day_or": True,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import sqlite3
 
 import optuna
 import pytest
@@ -53,6 +54,16 @@ def test_studies_are_kept_where_the_variable_says(home, monkeypatch, tmp_path):
     optuna.create_study(study_name="one", storage=open_storage(home))
     assert optuna.get_all_study_names(other) == ["one"]
     assert not home.local_study_path.exists()
+
+
+def test_of_two_processes_only_one_looks_at_a_trial_to_take_it(home):
+    with open_storage(home).engine.begin() as connection:
+        connection.exec_driver_sql("SELECT count(*) FROM trials")
+        other = sqlite3.connect(home.local_study_path, timeout=0)
+        with pytest.raises(sqlite3.OperationalError, match="locked"):
+            other.execute("BEGIN IMMEDIATE")
+    other.execute("BEGIN IMMEDIATE")
+    other.close()
 
 
 @pytest.mark.parametrize("address", ["127.0.0.1:{port}/optuna", "127.0.0.1:port/optuna"])

@@ -12,7 +12,8 @@ from informer.data.split import Split
 from tasks.config import RunConfig, load_config
 from tasks.prepare import Prepared
 from tasks.sources import Snapshot
-from tasks.tune import present_values, study_name, suggest
+from tasks.trial import suggest
+from tasks.tune import present_values, study_name
 
 CONF = Path(__file__).parents[2] / "conf"
 SPLIT = Split(*(pd.Timestamp(f"2024-0{month}-01") for month in (1, 2, 3)))

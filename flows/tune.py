@@ -1,0 +1,53 @@
+"""The search: within a training's flow, or by several flows on workers of their own."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from prefect import flow
+from prefect.runtime import flow_run
+
+from flows.rows import prepare_rows
+from tasks.config import RunConfig
+from tasks.home import Home, find_home
+from tasks.pool import share_in_pool, training_slot
+from tasks.prepare import Prepared
+from tasks.sources import Snapshot
+from tasks.stages import run_stage
+from tasks.tune import Tuned, plan
+from tasks.tune import tune as tune_study
+
+__all__ = ["search", "tune", "tune_together"]
+
+
+def _name() -> str:
+    return f"tune {flow_run.parameters['config'].name}"
+
+
+@flow(name="tune", flow_run_name=_name)
+def tune(config: RunConfig, raw: Snapshot, run_id: str) -> Tuned:
+    """Take one trial after another of what `retrain` has planned, until the study is finished."""
+    home = find_home()
+    config = config.with_space(home.conf_dir)
+    prepared = prepare_rows(raw, config, home)
+    with training_slot(config):
+        return search(prepared, config, run_id, home, fill=False)
+
+
+def search(
+    prepared: Prepared, config: RunConfig, run_id: str, home: Home, fill: bool = True
+) -> Tuned:
+    """The best values of the study, which is finished first; `fill` as of the task."""
+    stage = tune_study.with_options(timeout_seconds=3600 * config.workers.timeout_hours)
+    return run_stage(stage, lambda done: [], prepared, config, run_id, home, fill)
+
+
+def tune_together(
+    prepared: Prepared, config: RunConfig, given: dict[str, Any], seconds: float, home: Home
+) -> None:
+    """Finish the study by `workers.tuning_flows` flows, where that is wanted and worth it."""
+    if config.workers.tuning_flows == 1:
+        return
+    n_flows = min(config.workers.tuning_flows, plan(prepared, config, home))
+    if n_flows > 1:
+        share_in_pool(f"tune/{config.name}", given, n_flows, seconds)
