@@ -57,7 +57,7 @@ down:
 	@sh docker/stack.sh down
 
 bench: $(VENV)/.dev
-	@for name in attention model_step inference orchestration fanout; do $(BIN)/python benchmarks/$$name.py || exit 1; done
+	@for name in attention model_step inference series processes orchestration tuning fanout; do $(BIN)/python benchmarks/$$name.py || exit 1; done
 
 clean:
 	rm -rf $(VENV) mlruns/[!.]*

@@ -38,6 +38,7 @@ class Batch(NamedTuple):
     y: Tensor  # (B, P, n_targets)
 
 
+RESIDENT_BYTES = 2**30  # mapped rows that an accelerator takes whole
 Rows = int | npt.NDArray[np.int64]
 
 
@@ -185,11 +186,16 @@ class Windows:
         return self.values[rows][..., self.values.shape[1] - self.n_targets :]
 
     def to(self, device: torch.device | str) -> Windows:
-        """The same windows with their batches on `device`; rows in memory go there too."""
-        if self.file is not None:
-            return replace(self, batch_device=torch.device(device))
+        """The same windows with their batches on `device`.
+
+        The rows go there too, but for mapped ones of more than `RESIDENT_BYTES`, or on the CPU.
+        """
+        device = torch.device(device)
+        if self.file is not None and (device.type == "cpu" or self.values.nbytes > RESIDENT_BYTES):
+            return replace(self, batch_device=device)
         return replace(
             self,
+            file=None,
             values=self.values.to(device),
             marks=self.marks.to(device),
             origins=self.origins.to(device),

@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 import torch
 
+import informer.data.windows
 from informer.config import ForecasterConfig, FrameConfig, InformerConfig, TrainingConfig
 from informer.data.frame import regular_panel
 from informer.data.mapped import map_panel
@@ -88,11 +89,7 @@ def test_the_same_network_comes_of_mapped_rows(stored, tmp_path):
 
 
 def test_no_process_gets_a_copy_of_mapped_rows(stored, tmp_path):
-    panel = map_panel(stored, FRAME, tmp_path / "panel")
-    windows = panel.windows(
-        panel.fit_scaler(None), panel.marks(FRAME, "timeF"), panel.origins((None, None), 12, 4),
-        seq_len=12, label_len=6, pred_len=4, n_targets=1,
-    )  # fmt: skip
+    windows = mapped_windows(stored, tmp_path / "panel")
     assert windows.file.stat().st_size == windows.values.numel() * 4
     parcel = pickle.dumps(windows)
     again = pickle.loads(parcel)
@@ -101,6 +98,37 @@ def test_no_process_gets_a_copy_of_mapped_rows(stored, tmp_path):
         assert torch.equal(here, there)
     many = pickle.dumps(windows.subset(slice(0, 1)))
     assert len(parcel) - len(many) < 8 * len(windows) + 200  # the origins alone
+
+
+def mapped_windows(stored, folder):
+    panel = map_panel(stored, FRAME, folder)
+    return panel.windows(
+        panel.fit_scaler(None), panel.marks(FRAME, "timeF"), panel.origins((None, None), 12, 4),
+        seq_len=12, label_len=6, pred_len=4, n_targets=1,
+    )  # fmt: skip
+
+
+def test_of_large_files_an_accelerator_takes_batches(stored, tmp_path, monkeypatch):
+    windows = mapped_windows(stored, tmp_path / "panel")
+    assert windows.to("cpu").file == windows.file
+    monkeypatch.setattr(informer.data.windows, "RESIDENT_BYTES", windows.values.nbytes - 1)
+    moved = windows.to("meta")
+    assert moved.values.data_ptr() == windows.values.data_ptr()
+    batch = moved.batch(torch.arange(3))
+    assert batch.x_enc.shape == (3, 12, 2)
+    assert {part.device.type for part in batch} == {moved.device.type} == {"meta"}
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+def test_small_files_go_to_an_accelerator_whole(stored, tmp_path):
+    windows = mapped_windows(stored, tmp_path / "panel")
+    moved = windows.to("cuda")
+    assert moved.file is None
+    assert moved.values.device.type == "cuda"
+    index = torch.arange(3)
+    for here, there in zip(windows.batch(index), moved.batch(index.cuda()), strict=True):
+        assert torch.equal(here, there.cpu())
 
 
 @pytest.mark.slow
