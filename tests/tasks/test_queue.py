@@ -94,6 +94,7 @@ def test_what_an_earlier_run_wanted_beyond_the_budget_is_not_tried(home):
     assert len(queue.trials(TrialState.FAIL)) == 5
 
 
+@pytest.mark.slow
 def test_processes_share_the_entries_and_no_two_take_the_same(home):
     opened(home).fill(24, [FIRST])
     processes = [process(home, "works", 24) for _ in range(2)]
@@ -118,6 +119,7 @@ def test_what_is_drawn_does_not_depend_on_who_takes_it_nor_on_interruptions(home
     assert len(set(drawn)) == 8
 
 
+@pytest.mark.slow
 def test_a_killed_process_s_trial_is_tried_again_by_who_is_alive(home, monkeypatch):
     queue = opened(home)
     queue.fill(2, [FIRST])
