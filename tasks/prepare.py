@@ -78,11 +78,18 @@ def history(prepared: Prepared, frame: FrameConfig) -> Panel:
     folder = path.with_name(f"{path.stem}-{digest}{ROWS_SUFFIX}")
     panel = map_panel(path, frame, folder, before=before)
     os.utime(folder)
-    for other in path.parent.glob(f"*{ROWS_SUFFIX}"):
-        with suppress(OSError):
-            if other.stat().st_mtime < time.time() - ROWS_KEPT.total_seconds():
-                shutil.rmtree(other)
+    _forget_rows(path.parent)
     return panel
+
+
+def _forget_rows(folder: Path) -> None:
+    """Remove the row files that are out of use, and those that a killed run left half-written."""
+    oldest = time.time() - ROWS_KEPT.total_seconds()
+    for pattern in (f"*{ROWS_SUFFIX}", f".*{ROWS_SUFFIX}-*"):
+        for other in folder.glob(pattern):
+            with suppress(OSError):
+                if other.stat().st_mtime < oldest:
+                    shutil.rmtree(other)
 
 
 def _prepare_key(_context: object, given: dict[str, Any]) -> str:

@@ -39,9 +39,10 @@ def test_a_training_sees_no_test_row(tmp_path):
 def test_row_files_are_used_again_and_those_out_of_use_are_removed(tmp_path):
     ready = prepared(tmp_path)
     (made,) = [history(ready, FRAME).folder]
-    old = tmp_path / "4567-89abcdef.rows"
-    old.mkdir()
-    for folder, days in ((old, 1), (made, -1)):
+    old, cut_off = tmp_path / "4567-89abcdef.rows", tmp_path / ".89ab-cdef0123.rows-x7f3"
+    for folder in (old, cut_off):
+        folder.mkdir()
+    for folder, days in ((old, 1), (cut_off, 1), (made, -1)):
         when = time.time() - (ROWS_KEPT.total_seconds() + days * 3600)
         os.utime(folder, (when, when))
     inode = made.stat().st_ino
@@ -49,4 +50,5 @@ def test_row_files_are_used_again_and_those_out_of_use_are_removed(tmp_path):
     assert made.stat().st_ino == inode
     assert made.stat().st_mtime > time.time() - 60
     assert not old.exists()
+    assert not cut_off.exists()
     assert ready.snapshot.path.exists()
