@@ -8,7 +8,7 @@ Memory: the rows of ever more series are read, forecast and written, in chunks o
 at once, each in a process of its own; what is told is the anonymous memory beyond what was there
 after the imports, at its highest. Engines: Prefect's own task runners and those of Dask and Ray run
 the same chunks with two workers. Ray is measured where it is installed; the pipeline does not use
-it (docs/adr/0020-dask.md).
+it (docs/adr/0019-dask.md).
 """
 
 from __future__ import annotations
