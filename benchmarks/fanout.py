@@ -20,7 +20,6 @@ import json
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
@@ -29,7 +28,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from harness import print_table, write_results
+from harness import peak_anonymous, print_table, write_results
 
 from tasks.home import Home, enter
 
@@ -132,18 +131,17 @@ def _memory_of(folder: Path, n_series: int, chunk_series: int) -> dict[str, Any]
     config = ForecastConfig(chunk_series=chunk_series)
     forecaster = Forecaster.load(folder / "model")
     forecaster.predict(_rows(2))  # what is made once
-    start = time.perf_counter()
-    with _Peak() as peak:
+    found: dict[str, Any] = {}
+    with peak_anonymous(found):
         last = known_times(path, forecaster.config.frame, chunk_series)[-1]
         seen = keep_seen(path, forecaster, config, home, last)
         for chunk in (chunks := _chunks(seen, folder / "model", own)):
             forecast_chunk.fn(chunk)
         target = vintage_path(own, last, "1", seen.sha256)
         commit_vintage(chunks[0].part.parent, target)
-    seconds = time.perf_counter() - start
     return {
-        "n_series": n_series, "chunk_series": chunk_series, "peak_mb": peak.added / 1e6,
-        "seconds": seconds,
+        "n_series": n_series, "chunk_series": chunk_series, "peak_mb": found["peak_bytes"] / 1e6,
+        "seconds": found["seconds"],
     }  # fmt: skip
 
 
@@ -161,37 +159,6 @@ def _chunks(seen: Any, model: Path, folder: Path) -> list[Any]:  # noqa: ANN401 
         )
         for i, groups in enumerate(seen.chunks)
     ]  # fmt: skip
-
-
-class _Peak:
-    """The anonymous memory of this process at its highest, looked at every few milliseconds."""
-
-    def __enter__(self) -> _Peak:
-        self._before = self._highest = _anonymous()
-        self._done = threading.Event()
-        self._thread = threading.Thread(target=self._watch)
-        self._thread.start()
-        return self
-
-    def _watch(self) -> None:
-        while not self._done.wait(0.005):
-            self._highest = max(self._highest, _anonymous())
-
-    def __exit__(self, *_: object) -> None:
-        self._done.set()
-        self._thread.join()
-
-    @property
-    def added(self) -> int:
-        """Bytes beyond those at the start."""
-        return self._highest - self._before
-
-
-def _anonymous() -> int:
-    for line in Path("/proc/self/status").read_text().splitlines():
-        if line.startswith("RssAnon"):
-            return int(line.split()[1]) * 1024
-    raise KeyError("RssAnon")
 
 
 def _engines(folder: Path) -> list[dict[str, Any]]:

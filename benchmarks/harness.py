@@ -12,15 +12,17 @@ import platform
 import statistics
 import subprocess
 import sys
+import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import torch
 
 __all__ = [
-    "environment", "kilobytes", "peak_memory", "print_methods", "print_table", "time_in_turn",
+    "environment", "peak_anonymous", "peak_memory", "print_methods", "print_table", "time_in_turn",
     "write_results",
 ]  # fmt: skip
 
@@ -63,13 +65,36 @@ def peak_memory(method: Callable[[], object]) -> int | None:
         reset.write_text("5")  # the high-water mark starts anew
     except OSError:
         return None
-    before = kilobytes(status, "VmRSS")
+    before = _kilobytes(status, "VmRSS")
     method()
-    return (kilobytes(status, "VmHWM") - before) * 1024
+    return (_kilobytes(status, "VmHWM") - before) * 1024
 
 
-def kilobytes(status: Path, field: str) -> int:
-    """A field of /proc/<process>/status that is given in kB."""
+@contextmanager
+def peak_anonymous(found: dict[str, Any]) -> Iterator[None]:
+    """Seconds of the block, and bytes of its own that the process holds at most beyond before."""
+    status = Path("/proc/self/status")
+    before = peak = _kilobytes(status, "RssAnon")
+    over = threading.Event()
+
+    def watch() -> None:
+        nonlocal peak
+        while not over.wait(0.005):
+            peak = max(peak, _kilobytes(status, "RssAnon"))
+
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    start = time.perf_counter()
+    try:
+        yield
+    finally:
+        found["seconds"] = time.perf_counter() - start
+        over.set()
+        watcher.join()
+        found["peak_bytes"] = (peak - before) * 1024
+
+
+def _kilobytes(status: Path, field: str) -> int:
     for line in status.read_text().splitlines():
         if line.startswith(field):
             return int(line.split()[1])

@@ -19,11 +19,9 @@ import logging
 import subprocess
 import sys
 import tempfile
-import threading
-import time
 import warnings
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, redirect_stdout
+from collections.abc import Callable
+from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +29,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
-from harness import kilobytes, print_table, write_results
+from harness import peak_anonymous, print_table, write_results
 from model_step import SMALL
 
 from informer.config import ForecasterConfig, FrameConfig, TrainingConfig
@@ -63,30 +61,6 @@ def rows(first: int, n_series: int, n_rows: int) -> pd.DataFrame:
     return pd.DataFrame(
         {"unique_id": np.repeat(names, n_rows), "ds": np.tile(times, n_series), "y": y.ravel()}
     )
-
-
-@contextmanager
-def peak_anonymous(found: dict[str, Any]) -> Iterator[None]:
-    """Seconds of the block, and bytes of its own that the process holds at most beyond before."""
-    status = Path("/proc/self/status")
-    before = peak = kilobytes(status, "RssAnon")
-    over = threading.Event()
-
-    def watch() -> None:
-        nonlocal peak
-        while not over.wait(0.005):
-            peak = max(peak, kilobytes(status, "RssAnon"))
-
-    watcher = threading.Thread(target=watch)
-    watcher.start()
-    start = time.perf_counter()
-    try:
-        yield
-    finally:
-        found["seconds"] = time.perf_counter() - start
-        over.set()
-        watcher.join()
-        found["peak_bytes"] = (peak - before) * 1024
 
 
 def measured_forecast(make: Callable[[], Callable[[pd.DataFrame], Any]], n: int) -> dict[str, Any]:
