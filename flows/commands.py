@@ -18,7 +18,7 @@ from flows.times import time_of
 from informer.errors import ConfigError
 from tasks.config import RunConfig, load_config
 from tasks.doctor import FAIL, examine
-from tasks.forecast import MAX_NAMED, Forecast
+from tasks.forecast import Forecast, left_out_sentences
 from tasks.home import find_home
 from tasks.sources import DATASETS, fetch, find_dataset, locate
 
@@ -99,10 +99,8 @@ def _show_others(made: Forecast) -> None:
     console = Console(highlight=False, soft_wrap=True)
     if made.caught_up:
         console.print(f"caught up on {len(made.caught_up)}: {', '.join(made.caught_up)}")
-    for name, reason in list(made.left_out.items())[:MAX_NAMED]:
-        console.print(f"{name} is not forecast: it {reason}")
-    if len(made.left_out) > MAX_NAMED:
-        console.print(f"and {len(made.left_out) - MAX_NAMED:,} more are not forecast")
+    for sentence in left_out_sentences(made.left_out):
+        console.print(sentence)
 
 
 def _forecast_record(made: Forecast) -> dict[str, Any]:

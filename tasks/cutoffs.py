@@ -127,13 +127,13 @@ def current_series(
     if frame.id_column is None:
         return rows, {}
     panel = regular_panel(rows, frame)
-    lengths = np.diff(panel.bounds)
+    lasts = panel.grid[panel.steps[panel.bounds[1:] - 1]]  # of each series
+    n_steps = forecaster.config.model.pred_len
+    horizon_ends = {last: future_times(last, frame.freq, n_steps)[-1] for last in lasts.unique()}
     left_out: dict[str, str] = {}
-    for name, length, end in zip(panel.ids, lengths, panel.bounds[1:], strict=True):
-        last = panel.times[end - 1]
-        horizon = future_times(last, frame.freq, forecaster.config.model.pred_len)
+    for name, length, last in zip(panel.ids, np.diff(panel.bounds), lasts, strict=True):
         too_old = config.max_age is not None and newest - last > duration(config.max_age)
-        if too_old or newest >= horizon[-1]:
+        if too_old or newest >= horizon_ends[last]:
             left_out[name] = f"ended at {last}"
         elif length < forecaster.look_back:
             left_out[name] = f"has {length} rows, a forecast reads {forecaster.look_back}"

@@ -117,7 +117,7 @@ class Panel:
             label_len=label_len,
             pred_len=pred_len,
             n_targets=n_targets,
-            shifts=torch.from_numpy(np.stack([self.bounds[:-1], ahead], axis=1)),
+            shifts=torch.from_numpy(np.stack([self.bounds[:-1], ahead])),
             file=file,
         )
 

@@ -93,7 +93,7 @@ class Windows:
         label_len: rows of the encoder's input that the decoder reads again.
         pred_len: P, rows forecast.
         n_targets: channels forecast.
-        shifts: (S, 2) the first row of each series, and by how much its rows are ahead of their
+        shifts: (2, S) the first row of each series, and by how much its rows are ahead of their
             marks; None where each row has marks of its own.
         file: what `values` are mapped from; None where they lie in memory.
         batch_device: where batches are made; None: where the rows lie.
@@ -170,8 +170,8 @@ class Windows:
         first = self.origins[index.to(self.origins.device)] - self.seq_len  # (B,)
         values = _gathered(self.values, first, self.seq_len + self.pred_len)  # (B, L + P, C)
         if self.shifts is not None:
-            series = torch.searchsorted(self.shifts[:, 0].contiguous(), first, right=True) - 1
-            first = first - self.shifts[series, 1]
+            series = torch.searchsorted(self.shifts[0], first, right=True) - 1
+            first = first - self.shifts[1, series]
         marks = _gathered(self.marks, first, self.seq_len + self.pred_len)  # (B, L + P, M)
         values, marks = values.to(self.device), marks.to(self.device)
         return Batch(

@@ -1,12 +1,18 @@
-"""A registry of its own for a test: MLflow's real store, and versions without a model."""
+"""A registry of its own for a test: MLflow's real store, and versions without a model.
+
+And the quickest forecaster there is.
+"""
 
 from __future__ import annotations
 
 import shutil
 
 import mlflow
+import numpy as np
+import pandas as pd
 import pytest
 
+from informer import Forecaster, ForecasterConfig, FrameConfig, InformerConfig
 from tasks.home import Home
 from tasks.track import connect
 
@@ -47,3 +53,17 @@ def registry(tmp_path, empty_store, monkeypatch) -> Registry:
     made = Registry(home, connect(home))
     made.add(3)
     return made
+
+
+@pytest.fixture(scope="session")
+def forecaster() -> Forecaster:
+    """A seasonal naive one of hourly series in a column `y`: reads 24 rows, forecasts 6 steps."""
+    config = ForecasterConfig(
+        frame=FrameConfig(columns=("y",), freq="h", max_gap=3),
+        model=InformerConfig(seq_len=24, label_len=12, pred_len=6),
+        look_back=24,
+        val=24,
+    )
+    times = pd.date_range("2024-01-01", periods=120, freq="h")
+    rows = pd.DataFrame({"unique_id": "a", "ds": times, "y": np.sin(np.arange(120) / 4.0)})
+    return Forecaster.fit(rows, config, estimator="seasonal_naive")

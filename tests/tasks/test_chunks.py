@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 
 import tasks.chunks
-from informer import Forecaster, ForecasterConfig, FrameConfig, InformerConfig
+from informer import FrameConfig
 from informer.errors import ConfigError, FrameError
 from tasks.chunks import keep_seen, known_times, read_groups
 from tasks.config import load_config
@@ -54,17 +54,6 @@ def rows() -> pd.DataFrame:
 def path(rows, tmp_path) -> Path:
     rows.to_parquet(tmp_path / "rows.parquet", index=False)
     return tmp_path / "rows.parquet"
-
-
-@pytest.fixture(scope="module")
-def forecaster() -> Forecaster:
-    config = ForecasterConfig(
-        frame=FRAME,
-        model=InformerConfig(seq_len=24, label_len=12, pred_len=6),
-        look_back=24,
-        val=24,
-    )
-    return Forecaster.fit(series("a"), config, estimator="seasonal_naive")
 
 
 def test_known_times_are_those_of_values_in_any_chunk(rows, tmp_path):

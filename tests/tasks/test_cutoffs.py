@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from informer import Forecaster, ForecasterConfig, FrameConfig, InformerConfig
+from informer import FrameConfig
 from tasks.cutoffs import check_age, current_series, known_rows, missed_cutoffs
 from tasks.errors import SourceError
 from tasks.sections import ForecastConfig
@@ -73,17 +73,6 @@ def test_rows_are_stale_only_beyond_the_age_allowed():
     check_age(last, last + pd.Timedelta("900D"), ForecastConfig(), "rows.csv")
     with pytest.raises(SourceError, match=r"last row of rows\.csv is from 2024-01-01 .* 1 days 13"):
         check_age(last, last + pd.Timedelta("37h"), limit, "rows.csv")
-
-
-@pytest.fixture(scope="module")
-def forecaster() -> Forecaster:
-    config = ForecasterConfig(
-        frame=FRAME,
-        model=InformerConfig(seq_len=24, label_len=12, pred_len=6),
-        look_back=24,
-        val=24,
-    )
-    return Forecaster.fit(series("a", 120), config, estimator="seasonal_naive")
 
 
 def test_series_that_ended_or_just_began_are_left_out_with_the_reason(forecaster):

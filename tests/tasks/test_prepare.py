@@ -38,7 +38,7 @@ def test_a_training_sees_no_test_row(tmp_path):
 
 def test_row_files_are_used_again_and_those_out_of_use_are_removed(tmp_path):
     ready = prepared(tmp_path)
-    (made,) = [history(ready, FRAME).folder]
+    made = history(ready, FRAME).folder
     old, cut_off = tmp_path / "4567-89abcdef.rows", tmp_path / ".89ab-cdef0123.rows-x7f3"
     for folder in (old, cut_off):
         folder.mkdir()

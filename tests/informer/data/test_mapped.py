@@ -88,6 +88,25 @@ def test_the_same_network_comes_of_mapped_rows(stored, tmp_path):
     assert [p.name for p in panel.folder.glob("scaled-*")]
 
 
+def test_no_more_windows_are_taken_than_allowed(stored, tmp_path):
+    panel = map_panel(stored, FRAME, tmp_path / "panel")
+
+    def trained(**limits):
+        """The steps of an epoch of single windows, and its validation loss."""
+        seen = []
+        training = replace(CONFIG.training, epochs=1, batch_size=1, **limits)
+        config = replace(CONFIG, training=training)
+        fitted = Forecaster.fit(panel, config, on_step=lambda *step: seen.append(step))
+        return seen[-1][1], fitted.history[-1].val_loss
+
+    n_steps, loss = trained()
+    assert n_steps > 300
+    assert trained(max_windows=7)[0] == 7
+    few, other = trained(max_val_windows=5)
+    assert few == n_steps
+    assert other != loss
+
+
 def test_no_process_gets_a_copy_of_mapped_rows(stored, tmp_path):
     windows = mapped_windows(stored, tmp_path / "panel")
     assert windows.file.stat().st_size == windows.values.numel() * 4

@@ -105,7 +105,7 @@ def test_rows_may_share_the_marks_of_a_grid(windows):
     shared = replace(
         windows,
         marks=torch.arange(25.0)[:, None],
-        shifts=torch.tensor([[0, 0], [20, 15]]),
+        shifts=torch.tensor([[0, 20], [0, 15]]),
     )
     index = torch.tensor([0, 12, 20, 32])
     for here, there in zip(by_row.batch(index), shared.batch(index), strict=True):
