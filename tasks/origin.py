@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
-import os
 import platform
 
 import psutil
 from prefect.runtime import flow_run
 
-__all__ = ["FLOW_RUN_TAG", "HOST_TAG", "PID_TAG", "alive", "origin_tags"]
+__all__ = ["FLOW_RUN_TAG", "HOST_TAG", "PID_TAG", "SINCE_TAG", "alive", "origin_tags"]
 
-FLOW_RUN_TAG, HOST_TAG, PID_TAG = "prefect_flow_run_id", "host", "pid"
+FLOW_RUN_TAG, HOST_TAG, PID_TAG, SINCE_TAG = "prefect_flow_run_id", "host", "pid", "pid_since"
+CLOCK_S = 1.0  # a clock that is set moves the time at which a process began
 
 
 def origin_tags() -> dict[str, str]:
     """Tags for an MLflow run: this process, and the flow run that it works for if there is one."""
-    tags = {HOST_TAG: platform.node(), PID_TAG: str(os.getpid())}
+    process = psutil.Process()
+    tags = {
+        HOST_TAG: platform.node(),
+        PID_TAG: str(process.pid),
+        SINCE_TAG: f"{process.create_time():.1f}",
+    }
     if flow_run.id:
         tags |= {FLOW_RUN_TAG: str(flow_run.id), "prefect_flow_run_url": str(flow_run.ui_url)}
     return tags
@@ -30,6 +35,7 @@ def alive(pid: int, since: float) -> bool:
     """
     try:
         process = psutil.Process(pid)
-        return bool(process.status() != psutil.STATUS_ZOMBIE and process.create_time() <= since)
+        was_there = process.create_time() <= since + CLOCK_S
+        return bool(was_there and process.status() != psutil.STATUS_ZOMBIE)
     except psutil.NoSuchProcess:
         return False

@@ -162,19 +162,23 @@ def _came_to_nothing(run: FlowRun) -> bool:
 
 
 def _death(client: SyncPrefectClient, run: FlowRun) -> str | None:
-    """Why a run must be dead; None where it may well live."""
-    worker = _worker(client, run)
+    """Why a run must be dead; None where it may well live.
+
+    A run that was suspended and comes back keeps its first start and, until its new process has
+    begun, the number of the old one: its latest state says since when this attempt goes on.
+    """
+    assert run.state is not None
+    began, pending = run.state.timestamp, run.state_type == StateType.PENDING
+    worker = _worker(client, run, began if pending else None)
     known = WORKER.match(worker or "")
-    began = run.start_time or (run.state and run.state.timestamp) or run.created
-    assert began is not None
     if known and known["host"] == platform.node() and (run.infrastructure_pid or "0").isdigit():
-        if run.infrastructure_pid is None:
+        if pending or run.infrastructure_pid is None:
             gone = not alive(int(known["pid"]), began.timestamp())
             gone = gone and not _worker_is_heard(client, run, worker)
             return "its worker is gone and never started it" if gone else None
-        gone = not alive(int(run.infrastructure_pid), began.timestamp() + 1)
+        gone = not alive(int(run.infrastructure_pid), began.timestamp())
         return f"its process {run.infrastructure_pid} on this machine is gone" if gone else None
-    heard = _last_sign(client, run, began)
+    heard = _last_sign(client, run)
     if datetime.now(UTC) - heard < SILENCE or _worker_is_heard(client, run, worker):
         return None
     return f"no sign of life since {heard:%Y-%m-%d %H:%M} UTC, and its worker is gone"
@@ -191,35 +195,37 @@ def _worker_is_heard(client: SyncPrefectClient, run: FlowRun, worker: str | None
     return worker in online if worker is not None else bool(online)
 
 
-def _worker(client: SyncPrefectClient, run: FlowRun) -> str | None:
-    """The name of the worker that took the run."""
+def _worker(client: SyncPrefectClient, run: FlowRun, since: datetime | None) -> str | None:
+    """The name of the worker that took the run last, and not before `since`."""
     event = _last_event(
-        client, run,
+        client, run, since,
         event=EventNameFilter(name=["prefect.worker.submitted-flow-run"]),
         related=EventRelatedFilter(id=[f"prefect.flow-run.{run.id}"]),
     )  # fmt: skip
     return None if event is None else event.resource.get("prefect.resource.name")
 
 
-def _last_sign(client: SyncPrefectClient, run: FlowRun, began: datetime) -> datetime:
+def _last_sign(client: SyncPrefectClient, run: FlowRun) -> datetime:
+    """When the run changed its state or sent a heartbeat, whichever was later."""
+    assert run.state is not None
     event = _last_event(
-        client, run,
+        client, run, run.state.timestamp,
         event=EventNameFilter(name=["prefect.flow-run.heartbeat"]),
         resource=EventResourceFilter(id=[f"prefect.flow-run.{run.id}"]),
     )  # fmt: skip
-    states = run.state.timestamp if run.state else began
-    return max(states, *([event.occurred] if event else [began]))
+    return event.occurred if event else run.state.timestamp
 
 
 def _last_event(
     client: SyncPrefectClient,
     run: FlowRun,
+    since: datetime | None,
     *,
     event: EventNameFilter,
     related: EventRelatedFilter | None = None,
     resource: EventResourceFilter | None = None,
 ) -> Event | None:
-    since = (run.created or datetime.now(UTC)) - timedelta(hours=1)
+    since = since or (run.created or datetime.now(UTC)) - timedelta(hours=1)
     wanted = EventFilter(
         occurred=EventOccurredFilter(since=since),  # type: ignore[arg-type]
         event=event,

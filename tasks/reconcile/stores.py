@@ -14,7 +14,7 @@ from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.exceptions import ObjectNotFound
 
 from tasks.home import Home
-from tasks.origin import FLOW_RUN_TAG, HOST_TAG, PID_TAG, alive
+from tasks.origin import FLOW_RUN_TAG, HOST_TAG, PID_TAG, SINCE_TAG, alive
 from tasks.reconcile.record import Closed
 from tasks.studies import RUN_ATTRIBUTE, abandon, any_study, fail_stale, open_storage
 from tasks.track import connect
@@ -98,9 +98,9 @@ def _over(client: SyncPrefectClient, run: Run) -> str | None:
             state = flow_run.state
             is_over = state is not None and state.is_final()
             return f"its flow run {flow_run.name} is {state.name}" if state and is_over else None
-    if tags.get(HOST_TAG) != platform.node() or PID_TAG not in tags:
+    if tags.get(HOST_TAG) != platform.node() or SINCE_TAG not in tags:
         return None
-    if alive(int(tags[PID_TAG]), run.info.start_time / 1000):
+    if alive(int(tags[PID_TAG]), float(tags[SINCE_TAG])):
         return None
     return f"its process {tags[PID_TAG]} on this machine is gone"
 

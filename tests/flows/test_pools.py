@@ -92,6 +92,8 @@ def test_a_promotion_waits_for_a_person_and_the_run_comes_back_to_where_it_was(s
     versions = len(client.search_model_versions("name = 'tiny'"))
     answer = {"approve": True, "reason": "looks right", "name": "Ada"}
     station.call("POST", f"/flow_runs/{run_id}/resume", run_input=answer)
+    assert station.wait(run_id, RUN_S, "RUNNING", "CRASHED", log=log) == "RUNNING"
+    assert station.informer("reconcile")["closed"] == []  # its first process is gone, it is not
     assert station.wait(run_id, RUN_S, log=log) == "COMPLETED"
     assert client.get_run(mlflow_run.info.run_id).info.status == "FINISHED"
     assert len(client.search_model_versions("name = 'tiny'")) == versions

@@ -5,7 +5,8 @@ from __future__ import annotations
 import platform
 import subprocess
 import sys
-from datetime import UTC, datetime, timedelta
+import time
+from datetime import timedelta
 from uuid import uuid4
 
 import mlflow
@@ -15,10 +16,11 @@ from prefect.client.orchestration import get_client
 from prefect.client.schemas.actions import WorkPoolCreate
 from prefect.client.schemas.objects import StateType
 from prefect.events import emit_event
-from prefect.states import Cancelling, Paused, Running
+from prefect.events.filters import EventNameFilter, EventRelatedFilter
+from prefect.states import Cancelling, Paused, Pending, Running, Scheduled, Suspended
 
 from tasks.reconcile import flow_runs
-from tasks.reconcile.flow_runs import close_flow_runs, resume
+from tasks.reconcile.flow_runs import close_flow_runs, resume, worker_name
 from tasks.reconcile.record import Reconciled
 from tasks.reconcile.stores import close_mlflow_runs
 from tests.servers import until
@@ -63,6 +65,31 @@ def died(client, deployment, **how):
     return client.read_flow_run(run.id)
 
 
+def taken_by(client, run, worker, pid=None):
+    """Tell the server what a worker tells when it takes a run and starts its process."""
+    sent = emit_event(
+        "prefect.worker.submitted-flow-run",
+        resource={"prefect.resource.id": f"worker.{worker}", "prefect.resource.name": worker},
+        related=[
+            {
+                "prefect.resource.id": f"prefect.flow-run.{run.id}",
+                "prefect.resource.role": "flow-run",
+            }
+        ],
+    )
+    event = {"event": EventNameFilter(name=[sent.event])}
+    related = EventRelatedFilter(id=[f"prefect.flow-run.{run.id}"])
+    newest = lambda: flow_runs._last_event(client, run, None, **event, related=related)  # noqa: E731
+    until(lambda: (found := newest()) and found.id == sent.id, 30, "the worker's event")
+    if pid is not None:
+        client.update_flow_run(run.id, infrastructure_pid=str(pid))
+
+
+def reason(run):
+    """Why the run is closed now; None where it is not."""
+    return {one.id: one.reason for one in close_flow_runs()[0]}.get(str(run.id))
+
+
 def test_a_quiet_run_is_not_yet_dead(client):
     run = opened(client)
     assert str(run.id) not in {one.id for one in close_flow_runs()[0]}
@@ -85,11 +112,41 @@ def test_without_a_sign_of_life_it_crashed_or_was_cancelled_and_says_why(client,
 def test_a_heartbeat_is_a_sign_of_life(client):
     run = opened(client)
     resource = {"prefect.resource.id": f"prefect.flow-run.{run.id}"}
-    began = datetime.now(UTC) - timedelta(days=1)
-    before = flow_runs._last_sign(client, run, began)
+    before = flow_runs._last_sign(client, run)
     sent = emit_event("prefect.flow-run.heartbeat", resource=resource)
-    until(lambda: flow_runs._last_sign(client, run, began) > before, 30, "a heartbeat")
-    assert flow_runs._last_sign(client, run, began) == sent.occurred
+    until(lambda: flow_runs._last_sign(client, run) > before, 30, "a heartbeat")
+    assert flow_runs._last_sign(client, run) == sent.occurred
+
+
+def test_a_run_that_was_suspended_lives_though_its_first_process_is_gone(client, deployment):
+    first = subprocess.Popen([sys.executable, "-c", ""])
+    first.wait()
+    run = died(client, deployment)
+    taken_by(client, run, worker_name("cpu"), first.pid)
+    client.set_flow_run_state(run.id, Suspended(timeout_seconds=600), force=True)
+    client.set_flow_run_state(run.id, Scheduled(), force=True)
+    client.set_flow_run_state(run.id, Pending(), force=True)
+    assert reason(run) is None
+    time.sleep(1.5)  # so that the next process began after the run did
+    second = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+    try:
+        taken_by(client, run, worker_name("cpu"), second.pid)
+        client.set_flow_run_state(run.id, Running(), force=True)
+        assert client.read_flow_run(run.id).start_time == run.start_time
+        assert reason(run) is None
+    finally:
+        second.kill()
+        second.wait()
+    assert reason(run) == f"{run.name}: its process {second.pid} on this machine is gone"
+
+
+def test_a_run_that_its_worker_took_and_never_started_is_dead(client, deployment):
+    gone = subprocess.Popen([sys.executable, "-c", ""])
+    gone.wait()
+    run = client.create_flow_run_from_deployment(deployment)
+    client.set_flow_run_state(run.id, Pending(), force=True)
+    taken_by(client, run, f"cpu on {platform.node()} by {gone.pid}")
+    assert reason(run) == f"{run.name}: its worker is gone and never started it"
 
 
 def test_a_run_is_resumed_once_and_not_for_ever(client, deployment):
@@ -120,7 +177,7 @@ def test_mlflow_runs_of_dead_processes_and_finished_flow_runs_are_closed(client,
     gone = subprocess.Popen([sys.executable, "-c", ""])
     gone.wait()
     tracking, number = experiment
-    here = {"host": platform.node(), "pid": str(gone.pid)}
+    here = {"host": platform.node(), "pid": str(gone.pid), "pid_since": "1.0"}
     suspended = opened(client, Paused(timeout_seconds=600))
     over = stand_in(return_state=True).state_details.flow_run_id
     runs = {
