@@ -22,6 +22,7 @@ from tasks.config import RunConfig
 from tasks.errors import StoreError
 from tasks.files import replaced
 from tasks.home import Home, without_password
+from tasks.locks import give_locks_back
 from tasks.origin import FLOW_RUN_TAG, origin_tags
 
 __all__ = [
@@ -42,6 +43,7 @@ def connect(home: Home) -> mlflow.MlflowClient:
         StoreError: the store cannot be written or the server cannot be reached.
     """
     logging.getLogger("alembic").setLevel(logging.WARNING)
+    give_locks_back()
     uri = home.tracking_uri
     if uri == home.local_tracking_uri:
         try:

@@ -163,7 +163,7 @@ def test_a_retrain_on_the_servers_registers_a_model_keeps_its_study_and_forecast
     assert database.ask("mlflow", "SELECT name FROM registered_models") == "tiny"
     completed = "SELECT count(*) FROM flow_run WHERE state_type = 'COMPLETED'"
     assert int(database.ask("prefect", completed)) >= 2
-    made = station.informer("forecast", "tiny")
+    made = station.flow("forecast", "tiny")
     rows = pd.read_parquet(made["path"])
     assert len(rows) == made["n_rows"] > 0
     assert set(rows["model_version"].astype(str)) == {str(made["model_version"])}

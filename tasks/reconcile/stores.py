@@ -21,7 +21,8 @@ from tasks.track import connect
 
 __all__ = ["close_mlflow_runs", "close_trials"]
 
-OPEN = "RUNNING"
+SUSPENDED = "SCHEDULED"  # its flow run waits for a person, and has no process meanwhile
+OPEN = ("RUNNING", SUSPENDED)
 CUT_OFF = ("FAILED", "KILLED")  # one that is FINISHED is about to tell its trial's value
 
 
@@ -76,13 +77,15 @@ def _without_heartbeat(study: optuna.Study) -> list[Closed]:
 
 def _open_runs(tracking: mlflow.MlflowClient, experiments: list[str]) -> list[Run]:
     found: list[Run] = []
-    token = None
-    while experiments:
-        page = tracking.search_runs(experiments, f"attributes.status = '{OPEN}'", page_token=token)
-        found += page
-        token = page.token
-        if not token:
-            break
+    for status in OPEN:
+        token = None
+        while experiments:
+            wanted = f"attributes.status = '{status}'"
+            page = tracking.search_runs(experiments, wanted, page_token=token)
+            found += page
+            token = page.token
+            if not token:
+                break
     return found
 
 
@@ -98,7 +101,8 @@ def _over(client: SyncPrefectClient, run: Run) -> str | None:
             state = flow_run.state
             is_over = state is not None and state.is_final()
             return f"its flow run {flow_run.name} is {state.name}" if state and is_over else None
-    if tags.get(HOST_TAG) != platform.node() or SINCE_TAG not in tags:
+    here = tags.get(HOST_TAG) == platform.node() and SINCE_TAG in tags
+    if not here or run.info.status == SUSPENDED:
         return None
     if alive(int(tags[PID_TAG]), float(tags[SINCE_TAG])):
         return None

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import time
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 from uuid import uuid4
 
 import httpx
@@ -13,6 +15,9 @@ import mlflow
 import optuna
 import pandas as pd
 import pytest
+from prefect.client.orchestration import get_client
+from prefect.events.schemas.automations import AutomationCore
+from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from tests.flows.conftest import make_home
 from tests.servers import REPOSITORY, SCHEDULER_S, Station, kill, prefect_station, until
@@ -41,8 +46,7 @@ def deployed(station) -> Station:
     assert written["written"]
     before = station.informer("setup-automations")["changes"]
     assert {c["what"].split(":")[0] for c in before if c["kind"] == "automation"} == {"missing"}
-    done = station.command("prefect", "--no-prompt", "deploy", "--all")
-    assert done.returncode == 0, done.stdout + done.stderr
+    station.deploy()
     return station
 
 
@@ -161,6 +165,61 @@ def test_a_submitted_retrain_makes_a_version_and_never_overlaps_itself(deployed,
     )
 
 
+@pytest.fixture
+def webhook():
+    """The address of a server, and what was posted to it."""
+    told: list[dict] = []
+
+    class Hook(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            told.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+            self.send_response(200)
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None:
+            """Nothing: pytest shows what was posted where that matters."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Hook) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}/hook", told
+        server.shutdown()
+
+
+def test_the_webhook_is_told_of_runs_that_fail_or_go_on_for_too_long(deployed, worker, webhook):
+    url, told = webhook
+    deployed.informer("setup-automations", "--webhook", url)
+
+    def texts(run_id: str) -> list[str]:
+        return [body["text"] for body in told if run_id in body["text"]]
+
+    asked = deployed.informer("retrain", "tiny", "data.source=nowhere.csv", "--deployment")
+    assert deployed.wait(asked["flow_run_id"], RUN_S, log=worker) == "FAILED"
+    (text,) = until(lambda: texts(asked["flow_run_id"]), 60, "a post about a failure", worker)
+    assert "Flow run retrain tiny of retrain is Failed: " in text
+    assert "nowhere.csv" in text
+
+    endless = "informer: runs too long -> webhook"
+    with (
+        temporary_settings({PREFECT_API_URL: deployed.url}),
+        get_client(sync_client=True) as client,
+    ):
+        (found,) = client.read_automations_by_name(endless)
+        shown = found.model_dump(mode="json", exclude={"owner_resource"})
+        soon = AutomationCore.model_validate(shown)
+        soon.trigger.within = timedelta(seconds=15)
+        client.update_automation(found.id, soon)
+    long = ("train.seed=9", "train.epochs=10000", "train.patience=10000", "tune.n_trials=0")
+    asked = deployed.informer("retrain", "tiny", *long, "--deployment")
+    (text,) = until(lambda: texts(asked["flow_run_id"]), RUN_S, "a post about its length", worker)
+    assert "is Running" in text
+    assert len(told) == 2
+    cancelling = {"type": "CANCELLING", "name": "Cancelling"}
+    deployed.call("POST", f"/flow_runs/{asked['flow_run_id']}/set_state", state=cancelling)
+    assert deployed.wait(asked["flow_run_id"], RUN_S, log=worker) == "CANCELLED"
+    changes = deployed.informer("setup-automations", "--webhook", url)["changes"]
+    assert [c["name"] for c in changes if c["what"] != "unchanged"] == [endless]
+
+
 def test_a_scheduled_run_is_picked_up(deployed, worker):
     one = deployed.deployment("forecast/tiny")
     until(lambda: not forecasting(deployed), RUN_S, "an end of what promotions started", worker)
@@ -176,7 +235,7 @@ def test_a_scheduled_run_is_picked_up(deployed, worker):
     try:
         run = until(done, RUN_S, "a scheduled forecast", worker)
     finally:
-        deployed.call("PATCH", f"/deployments/{one['id']}", schedules=[])
+        deployed.unschedule("forecast/tiny")
         time.sleep(2 * SCHEDULER_S)  # a pass of the scheduler that began before adds its runs yet
         for left in deployed.runs("forecast/tiny"):
             if left["state_type"] == "SCHEDULED":
@@ -189,9 +248,7 @@ def test_drift_retrains_once_a_day_and_a_promotion_forecasts(deployed, worker):
     forecasts = {r["id"] for r in deployed.runs("forecast/tiny") if not r["auto_scheduled"]}
     tell(deployed, "informer.drift.detected", "another")
     shift(deployed.folder / "rows.csv")
-    seen = deployed.command("flows", "monitor", "tiny", "--json")
-    assert seen.returncode == 0, seen.stderr
-    assert json.loads(seen.stdout.splitlines()[-1])["drifted"], seen.stdout
+    assert deployed.flow("monitor", "tiny")["drifted"]
 
     def new() -> list[dict]:
         return [run for run in deployed.runs("retrain/tiny") if run["id"] not in before]
@@ -214,10 +271,18 @@ def test_slots_that_nobody_holds_are_taken_back(deployed, worker):
     name = deployed.deployment("retrain/tiny")["global_concurrency_limit"]["name"]
     for limit in ("training", name):
         deployed.call("PATCH", f"/v2/concurrency_limits/{limit}", active_slots=1)
-    done = deployed.informer("reconcile")
+    done = deployed.flow("reconcile")
     assert {c["id"] for c in done["closed"] if c["kind"] == "slot"} == {"training", name}
     for limit in ("training", name):
         assert deployed.call("GET", f"/v2/concurrency_limits/{limit}")["active_slots"] == 0
+
+
+def test_a_worker_reconciles_too(deployed, worker):
+    deployed.call("PATCH", "/v2/concurrency_limits/training", active_slots=1)
+    one = deployed.deployment("reconcile/all")
+    run = deployed.call("POST", f"/deployments/{one['id']}/create_flow_run", parameters={})
+    assert deployed.wait(run["id"], RUN_S, log=worker) == "COMPLETED"
+    assert deployed.call("GET", "/v2/concurrency_limits/training")["active_slots"] == 0
 
 
 def test_what_a_killed_worker_leaves_open_is_closed_and_run_again(deployed, worker, tmp_path):
@@ -234,7 +299,7 @@ def test_what_a_killed_worker_leaves_open_is_closed_and_run_again(deployed, work
     trial = until(trials, RUN_S, "a trial", worker)[0]
     kill(deployed.pids["worker"])
     assert deployed.run(run_id)["state_type"] == "RUNNING"
-    done = deployed.informer("reconcile")
+    done = deployed.flow("reconcile")
     closed = {(c["kind"], c["id"]): c["reason"] for c in done["closed"]}
     assert "is gone" in closed["flow run", run_id]
     assert closed["MLflow run", trial.info.run_id].endswith("is Crashed")
@@ -254,7 +319,7 @@ def test_what_a_killed_worker_leaves_open_is_closed_and_run_again(deployed, work
                for n in optuna.get_all_study_names(storage)]  # fmt: skip
     assert not [t for s in studies for t in s.trials if t.state.name == "RUNNING"]
     assert [r["resumed_from"] for r in done["resumed"]] == [run_id]
-    assert deployed.informer("reconcile") == {"closed": [], "resumed": []}
+    assert deployed.flow("reconcile") == {"closed": [], "resumed": []}
     with deployed.worker("cpu", tmp_path / "second.log"):
         again = done["resumed"][0]["flow_run_id"]
         assert deployed.wait(again, RUN_S, log=tmp_path / "second.log") == "COMPLETED"

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 import mlflow
 import pytest
+from mlflow.exceptions import MlflowException
+from prefect.settings import PREFECT_API_URL, temporary_settings
 
+from tasks.reconcile.flow_runs import close_flow_runs
 from tests.flows.conftest import make_home
 from tests.servers import Station, prefect_station, until
 
@@ -77,25 +82,58 @@ def test_a_cancelled_run_stops_its_training_in_seconds_and_leaves_nothing_open(s
     until(free, STOP_S, "the slot's return")
 
 
-def test_a_promotion_waits_for_a_person_and_the_run_comes_back_to_where_it_was(station, client):
-    client.delete_registered_model_alias("tiny", "champion")  # so that baselines alone are judges
-    strong = ("train.epochs=4", "train.steps_per_epoch=40", "baselines.models=[naive]")
-    asked = station.informer("retrain", "tiny", "promote.approval=true", *strong, "--deployment")
-    run_id, log = asked["flow_run_id"], station.folder / "cpu.log"
-    assert station.wait(run_id, RUN_S, "PAUSED", "FAILED", "COMPLETED", log=log) == "PAUSED"
-    assert station.run(run_id)["state_name"] == "Suspended"
-    (mlflow_run,) = client.search_runs(
-        [client.get_experiment_by_name("tiny").experiment_id],
-        f"tags.prefect_flow_run_id = '{run_id}'",
-    )
-    assert mlflow_run.info.status == "SCHEDULED"
+STRONG = ("train.epochs=4", "train.steps_per_epoch=40", "baselines.models=[naive]")
+
+
+@pytest.fixture
+def ask(station, client):
+    """Start a run that would promote, and wait until it asks; gives its id and its MLflow run."""
+    with suppress(MlflowException):  # baselines alone shall be judges
+        client.delete_registered_model_alias("tiny", "champion")
+
+    def asked(*options: str) -> tuple[str, mlflow.entities.Run]:
+        sent = station.informer(
+            "retrain", "tiny", "promote.approval=true", *STRONG, *options, "--deployment"
+        )
+        run_id, log = sent["flow_run_id"], station.folder / "cpu.log"
+        assert station.wait(run_id, RUN_S, "PAUSED", "FAILED", "COMPLETED", log=log) == "PAUSED"
+        assert station.run(run_id)["state_name"] == "Suspended"
+        (run,) = client.search_runs(
+            [client.get_experiment_by_name("tiny").experiment_id],
+            f"tags.prefect_flow_run_id = '{run_id}'",
+        )
+        assert run.info.status == "SCHEDULED"
+        return run_id, run
+
+    return asked
+
+
+def test_without_an_answer_in_time_the_run_fails_and_nobody_is_promoted(station, client, ask):
+    run_id, run = ask("promote.approval_hours=0.005")
+    assert station.wait(run_id, STOP_S) == "FAILED"
+    assert "never resumed" in station.run(run_id)["state"]["message"]
+    closed = {one["id"]: one["reason"] for one in station.flow("reconcile")["closed"]}
+    assert closed[run.info.run_id].endswith("is Failed")
+    assert client.get_run(run.info.run_id).info.status == "KILLED"
+    assert "champion" not in client.get_registered_model("tiny").aliases
+    last = station.informer("models", "history", "tiny")["entries"][-1]
+    assert last["action"] == "hold"
+    assert "is rejected without an answer" in last["reason"]
+
+
+def test_a_promotion_waits_for_a_person_and_the_run_comes_back_to_where_it_was(
+    station, client, ask
+):
+    run_id, run = ask()
+    log = station.folder / "cpu.log"
     versions = len(client.search_model_versions("name = 'tiny'"))
     answer = {"approve": True, "reason": "looks right", "name": "Ada"}
     station.call("POST", f"/flow_runs/{run_id}/resume", run_input=answer)
     assert station.wait(run_id, RUN_S, "RUNNING", "CRASHED", log=log) == "RUNNING"
-    assert station.informer("reconcile")["closed"] == []  # its first process is gone, it is not
+    with temporary_settings({PREFECT_API_URL: station.url}):
+        assert close_flow_runs() == ([], [])  # its first process is gone, it is not
     assert station.wait(run_id, RUN_S, log=log) == "COMPLETED"
-    assert client.get_run(mlflow_run.info.run_id).info.status == "FINISHED"
+    assert client.get_run(run.info.run_id).info.status == "FINISHED"
     assert len(client.search_model_versions("name = 'tiny'")) == versions
     history = station.informer("models", "history", "tiny")["entries"]
     assert "approved by Ada: looks right" in history[-1]["reason"]

@@ -19,6 +19,7 @@ from prefect.events import emit_event
 from prefect.events.filters import EventNameFilter, EventRelatedFilter
 from prefect.states import Cancelling, Paused, Pending, Running, Scheduled, Suspended
 
+from tasks.origin import origin_tags
 from tasks.reconcile import flow_runs
 from tasks.reconcile.flow_runs import close_flow_runs, resume, worker_name
 from tasks.reconcile.record import Reconciled
@@ -187,12 +188,17 @@ def test_mlflow_runs_of_dead_processes_and_finished_flow_runs_are_closed(client,
         "suspended": here | {"prefect_flow_run_id": str(suspended.id)},
         "over": {"host": "another", "pid": "1", "prefect_flow_run_id": str(over)},
         "another server's": here | {"prefect_flow_run_id": str(uuid4())},
+        "asks on another server": here | {"prefect_flow_run_id": str(uuid4())},
+        "asked in vain": here | {"prefect_flow_run_id": str(over)},
+        "this process's": origin_tags(),
     }
     ids = {name: tracking.create_run(number, tags=tags).info.run_id for name, tags in runs.items()}
+    for name in ("asks on another server", "asked in vain"):
+        tracking.update_run(ids[name], status="SCHEDULED")
     closed = {one.id: one.reason for one in close_mlflow_runs(home)}
     state = {name: tracking.get_run(run_id).info.status for name, run_id in ids.items()}
     assert {name for name, status in state.items() if status == "KILLED"} == {
-        "dead", "over", "another server's",
+        "dead", "over", "another server's", "asked in vain",
     }  # fmt: skip
     assert "is Completed" in closed[ids["over"]]
     assert tracking.get_run(ids["dead"]).data.tags["closed_reason"] == closed[ids["dead"]]

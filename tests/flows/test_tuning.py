@@ -143,9 +143,9 @@ def test_a_killed_worker_s_trial_goes_on_elsewhere_and_none_is_lost_or_run_twice
 
 
 def test_what_the_killed_worker_left_open_is_closed(station, workers, client, url):
-    station.informer("reconcile")
+    station.flow("reconcile")
     states = {run["state_type"] for run in station.runs("tune/tiny")}
-    # By the run that waited for it, or by a scheduled reconciliation before.
+    # By the run that waited for it, or by this reconciliation where that one did not have the time.
     assert states in ({"COMPLETED", "CANCELLED"}, {"COMPLETED", "CRASHED"})
     (experiment,) = [e for e in client.search_experiments() if e.name == "tiny"]
     runs = client.search_runs([experiment.experiment_id])
