@@ -39,6 +39,7 @@ FUNCTIONS = {
     "setup-automations": ("flows.deployments_command", "setup_automations"),
     "worker": ("flows.worker_command", "worker"),
     "reconcile": ("flows.worker_command", "reconcile"),
+    "clean": ("flows.clean_command", "clean"),
 }
 OVERRIDE = re.compile(r"[a-z_]+(\.[a-z_]+)*=")
 Command = Callable[[argparse.Namespace], int]

@@ -11,6 +11,8 @@ if TYPE_CHECKING:
 
 __all__ = ["add_operations"]
 
+KEPT_DAYS = 90
+
 
 def add_operations(commands: Commands, common: Parser, conf: Parser) -> None:
     """Add them to `commands`; `common` and `conf` are the arguments that others have too."""
@@ -86,3 +88,11 @@ def _add_deployments(commands: Commands, common: Parser) -> None:
         "reconcile", parents=[common],
         help="close what dead workers left open: flow runs, MLflow runs, trials, slots",
     )  # fmt: skip
+    clean = commands.add_parser(
+        "clean", parents=[common], help="remove working files that no run has used for a while"
+    )
+    clean.add_argument(
+        "--older-than", metavar="DAYS", type=int, default=KEPT_DAYS,
+        help=f"since when nobody used them; {KEPT_DAYS} unless told",
+    )  # fmt: skip
+    clean.add_argument("--dry-run", action="store_true", help="only say what would be removed")

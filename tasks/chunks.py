@@ -116,8 +116,7 @@ def keep_seen(
         with (draft / "rows.parquet").open("rb") as file:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
         target = home.snapshot_dir / f"{digest[:16]}.parquet"
-        if not target.exists():
-            (draft / "rows.parquet").rename(target)
+        (draft / "rows.parquet").replace(target)
     return Seen(target, digest, tuple(chunks), left_out)
 
 
