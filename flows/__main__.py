@@ -1,7 +1,8 @@
 """The command line: `informer COMMAND`, or `python -m flows COMMAND`.
 
-Exit status: 0 done; 1 the pipeline failed; 2 a mistake in the command or the configuration. A
-failure prints one `error:` line on stderr; with --json the last line of stdout is one JSON object.
+Exit status: 0 done; 1 the pipeline failed; 2 a mistake in the command or the configuration; 130 or
+128 and the signal's number where it was told to stop. A failure prints one `error:` line on stderr;
+with --json the last line of stdout is one JSON object.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from importlib import import_module
 from flows.arguments import MISUSED
 from flows.parser import make_parser
 from tasks.home import check_writable, enter, find_home
+from tasks.signals import Terminated, signals_raised
 
 __all__ = ["main"]
 
@@ -70,14 +72,16 @@ def main(argv: Sequence[str] | None = None) -> int:
     from tasks.errors import PipelineError
 
     try:
-        if args.command in WRITERS:
-            check_writable(find_home().store_dir)  # before Prefect trips over it
-        return _command(args.command)(args)
+        with signals_raised():
+            if args.command in WRITERS:
+                check_writable(find_home().store_dir)  # before Prefect trips over it
+            return _command(args.command)(args)
     except (ConfigError, PipelineError, InformerError) as error:
         raised: BaseException = error
         status, text = (MISUSED if isinstance(error, ConfigError) else FAILED), str(error)
-    except KeyboardInterrupt as error:
-        raised, status, text = error, INTERRUPTED, "interrupted"
+    except (KeyboardInterrupt, Terminated) as error:
+        raised, text = error, "interrupted"
+        status = error.status if isinstance(error, Terminated) else INTERRUPTED
         if args.command in WRITERS:
             text += "; the MLflow run is marked KILLED"
     except Exception as error:

@@ -14,6 +14,7 @@ from pathlib import Path
 import mlflow
 import optuna
 import pandas as pd
+import psutil
 import pytest
 
 import flows.retrain as retrain_module
@@ -125,8 +126,11 @@ def test_a_run_that_is_told_to_stop_ends_in_seconds_and_leaves_nothing_running(h
     try:
         running = _wait_for(lambda: _running(client, "stopped"), 120)
         assert len(running) == 2  # the run and its trial
+        started = psutil.Process(process.pid).children(recursive=True)
+        assert started  # its temporary Prefect server
         process.send_signal(signal.SIGTERM)
-        process.wait(STOP_S)
+        assert process.wait(STOP_S) == 128 + signal.SIGTERM
+        assert psutil.wait_procs(started, timeout=STOP_S)[1] == []
     finally:
         process.kill()
     experiment = client.get_experiment_by_name("stopped").experiment_id

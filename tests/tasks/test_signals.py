@@ -10,7 +10,7 @@ import time
 import pytest
 from prefect.exceptions import TerminationSignal
 
-from tasks.signals import hear_dropped_signals
+from tasks.signals import Terminated, hear_dropped_signals, signals_raised
 
 
 class Deaf:
@@ -63,3 +63,21 @@ def test_any_other_dropped_exception_is_left_to_others(dropped):
     broken = Broken()
     del broken
     assert [type(one.exc_value) for one in dropped] == [OSError]
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_that_would_end_python_on_the_spot_is_raised(number):
+    with pytest.raises(Terminated) as raised, signals_raised():
+        signal.raise_signal(number)
+    assert raised.value.code == raised.value.status == 128 + number
+    assert signal.getsignal(number) is signal.SIG_DFL
+
+
+def test_a_signal_that_is_ignored_stays_so():
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)  # as nohup has it
+    try:
+        with signals_raised():
+            signal.raise_signal(signal.SIGHUP)
+            assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGHUP, before)
