@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import importlib.metadata
-import os
 import urllib.error
 import urllib.request
 from dataclasses import dataclass
@@ -209,9 +208,7 @@ def snapshot(frame: pd.DataFrame, source: str, home: Home) -> Snapshot:
     content = frame.to_parquet(index=False)
     digest = hashlib.sha256(content).hexdigest()
     target = home.snapshot_dir / f"{digest[:16]}.parquet"
-    if target.exists():
-        os.utime(target)  # in use, see `clean`
-    else:
+    if not target.exists():
         with replaced(target) as draft:
             draft.write_bytes(content)
     return Snapshot(target, digest, source, len(frame))

@@ -10,8 +10,10 @@ from __future__ import annotations
 import errno
 import hashlib
 import json
+import os
 import urllib.error
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
@@ -60,6 +62,8 @@ def run_stage(
 ) -> R:
     """Run a stage, or take its result from an earlier run where the files are still there.
 
+    The files of a result that is taken count as used from now on, see `tasks.clean`.
+
     Args:
         stage: the task.
         files: what a result points to.
@@ -67,7 +71,11 @@ def run_stage(
         kwargs: of the task.
     """
     found = stage(*args, **kwargs)
-    if all(path.exists() for path in files(found)):
+    paths = list(files(found))
+    if all(path.exists() for path in paths):
+        for path in paths:
+            with suppress(PermissionError):  # another user's, on a shared volume
+                os.utime(path)
         return found
     return stage.with_options(refresh_cache=True)(*args, **kwargs)
 

@@ -25,6 +25,7 @@ from prefect.settings import PREFECT_API_AUTH_STRING, PREFECT_API_URL, temporary
 from flows.__main__ import main
 
 REPOSITORY = Path(__file__).resolve().parent.parent
+ENDLESS = ("train.seed=9", "train.epochs=10000", "train.patience=10000", "tune.n_trials=0")
 START_S = 240
 SCHEDULER_S = 5  # between two passes of a test server's scheduler
 STORES = {
@@ -102,6 +103,11 @@ class Station:
 
         return until(state, seconds, f"run {run_id} in {wanted}", log)
 
+    def cancel(self, run_id: str) -> None:
+        """What the UI's button does."""
+        state = {"type": "CANCELLING", "name": "Cancelling"}
+        self.call("POST", f"/flow_runs/{run_id}/set_state", state=state)
+
     def command(
         self, *argv: str, cwd: Path | None = None, **environment: str
     ) -> subprocess.CompletedProcess[str]:
@@ -133,7 +139,7 @@ class Station:
         self.informer("setup-automations")
         done = self.command("prefect", "--no-prompt", "deploy", "--all")
         assert done.returncode == 0, done.stdout + done.stderr
-        self.unschedule("reconcile/all")  # at a quarter past it would come between a test's lines
+        self.unschedule("reconcile/all")  # it would come between a test's lines
 
     def unschedule(self, deployment: str) -> None:
         """Take its schedule from a deployment, and with it the runs that were not begun."""

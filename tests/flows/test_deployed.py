@@ -20,7 +20,7 @@ from prefect.events.schemas.automations import AutomationCore
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from tests.flows.conftest import make_home
-from tests.servers import REPOSITORY, SCHEDULER_S, Station, kill, prefect_station, until
+from tests.servers import ENDLESS, REPOSITORY, SCHEDULER_S, Station, kill, prefect_station, until
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 IN_PROCESS = """\
@@ -208,13 +208,11 @@ def test_the_webhook_is_told_of_runs_that_fail_or_go_on_for_too_long(deployed, w
         soon = AutomationCore.model_validate(shown)
         soon.trigger.within = timedelta(seconds=15)
         client.update_automation(found.id, soon)
-    long = ("train.seed=9", "train.epochs=10000", "train.patience=10000", "tune.n_trials=0")
-    asked = deployed.informer("retrain", "tiny", *long, "--deployment")
+    asked = deployed.informer("retrain", "tiny", *ENDLESS, "--deployment")
     (text,) = until(lambda: texts(asked["flow_run_id"]), RUN_S, "a post about its length", worker)
     assert "is Running" in text
     assert len(told) == 2
-    cancelling = {"type": "CANCELLING", "name": "Cancelling"}
-    deployed.call("POST", f"/flow_runs/{asked['flow_run_id']}/set_state", state=cancelling)
+    deployed.cancel(asked["flow_run_id"])
     assert deployed.wait(asked["flow_run_id"], RUN_S, log=worker) == "CANCELLED"
     changes = deployed.informer("setup-automations", "--webhook", url)["changes"]
     assert [c["name"] for c in changes if c["what"] != "unchanged"] == [endless]

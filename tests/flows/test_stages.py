@@ -23,7 +23,7 @@ from tasks.errors import StoreError
 from tasks.origin import FLOW_RUN_TAG
 
 ROOT = Path(__file__).parents[2]
-STOP_S = 30
+STOP_S = 15
 
 
 def finished(capsys, *overrides: str) -> dict:

@@ -181,8 +181,7 @@ def test_a_cancelled_run_stops_all_its_tuning_flows(station, workers, client, ur
             return len([t for t in found if t.intermediate_values]) == 2
 
         until(both, RUN_S, "two trials at once", log)
-        cancelling = {"type": "CANCELLING", "name": "Cancelling"}
-        station.call("POST", f"/flow_runs/{asked['flow_run_id']}/set_state", state=cancelling)
+        station.cancel(asked["flow_run_id"])
         assert station.wait(asked["flow_run_id"], STOP_S, log=log) == "CANCELLED"
         for run in station.runs("tune/tiny")[:2]:
             assert station.wait(run["id"], STOP_S, log=log) == "CANCELLED"

@@ -7,14 +7,12 @@ import os
 import time
 from pathlib import Path
 
-import pandas as pd
 import pytest
 
 from flows.__main__ import main
 from informer.errors import ConfigError
 from tasks.clean import KINDS, Cleaned, clean
 from tasks.home import Home
-from tasks.sources import snapshot
 
 DAY_S = 86_400
 
@@ -62,14 +60,6 @@ def test_what_nobody_used_is_removed_and_the_rest_stays(home):
     assert told[0].n_bytes == 10
     assert told[1].n_bytes >= 100
     assert clean(home, 30) == [Cleaned(kind, 0, 0) for kind in KINDS]
-
-
-def test_a_snapshot_that_is_read_again_counts_as_used(home):
-    rows = pd.DataFrame({"y": [1.0, 2.0]})
-    first = snapshot(rows, "rows.csv", home)
-    os.utime(first.path, (0, 0))
-    assert snapshot(rows, "rows.csv", home) == first
-    assert [one.n for one in clean(home, 1)] == [0, 0, 0, 0]
 
 
 def test_less_than_a_day_is_refused(home):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import urllib.error
 from types import SimpleNamespace
 
@@ -10,9 +11,10 @@ import pytest
 import requests
 
 import tasks.stages
+from tasks.clean import clean
 from tasks.errors import SourceError, StoreError
 from tasks.home import Home
-from tasks.stages import is_passing, stage_key
+from tasks.stages import is_passing, run_stage, stage_key
 
 
 def caused(error: Exception, cause: Exception) -> Exception:
@@ -49,3 +51,14 @@ def test_a_key_changes_with_all_that_a_result_depends_on(tmp_path, monkeypatch):
     monkeypatch.setattr(tasks.stages, "code_version", lambda: "another")
     others.append(stage_key("train", home, "data", {"train": {"seed": 0}}))
     assert len({key, *others}) == 6
+
+
+def test_the_files_of_a_result_that_is_taken_over_count_as_used(tmp_path):
+    home = Home(tmp_path)
+    model_dir = home.stage_dir("key") / "model"
+    model_dir.mkdir(parents=True)
+    for path in (model_dir, model_dir.parent):
+        os.utime(path, (0, 0))
+    assert [one.n for one in clean(home, 1, dry_run=True)] == [0, 1, 0, 0]
+    assert run_stage(lambda: model_dir, lambda done: [done]) == model_dir
+    assert [one.n for one in clean(home, 1)] == [0, 0, 0, 0]
