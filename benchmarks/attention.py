@@ -18,7 +18,7 @@ from harness import peak_memory, print_methods, time_in_turn, write_results
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from informer.nn.attention import ProbAttention
+from informer.nn import ProbAttention
 
 H, E = 8, 64
 SIZES = ((32, 96), (8, 720), *((1, 2**n) for n in range(10, 16)))

@@ -30,7 +30,7 @@ import numpy as np
 import pandas as pd
 from harness import peak_anonymous, print_table, write_results
 
-from tasks.home import Home, enter
+from tasks.settings import Home, enter
 
 N_SERIES = (200, 1000, 4000)
 CHUNK = 200
@@ -121,10 +121,8 @@ def _memory(folder: Path) -> list[dict[str, Any]]:
 def _memory_of(folder: Path, n_series: int, chunk_series: int) -> dict[str, Any]:
     """Forecast what lies in `folder`, as the flow does but for Prefect's records of it."""
     from informer.forecaster import Forecaster
-    from tasks.chunks import keep_seen, known_times
-    from tasks.fanout import forecast_chunk
-    from tasks.sections import ForecastConfig
-    from tasks.vintages import commit_vintage, vintage_path
+    from tasks.forecasts import commit_vintage, forecast_chunk, keep_seen, known_times, vintage_path
+    from tasks.settings import ForecastConfig
 
     own = folder / f"home-{n_series}-{chunk_series}"
     home, path = Home(own), folder / f"{n_series}.parquet"
@@ -146,8 +144,7 @@ def _memory_of(folder: Path, n_series: int, chunk_series: int) -> dict[str, Any]
 
 
 def _chunks(seen: Any, model: Path, folder: Path) -> list[Any]:  # noqa: ANN401 -- imported late
-    from tasks.fanout import Chunk
-    from tasks.vintages import part_name
+    from tasks.forecasts import Chunk, part_name
 
     parts = folder / "parts"
     parts.mkdir(parents=True, exist_ok=True)
@@ -168,9 +165,8 @@ def _engines(folder: Path) -> list[dict[str, Any]]:
     from prefect import flow, task
     from prefect.settings import PREFECT_LOGGING_LEVEL, temporary_settings
 
-    from tasks.chunks import keep_seen
-    from tasks.fanout import known_api
-    from tasks.sections import ForecastConfig
+    from tasks.forecasts import keep_seen, known_api
+    from tasks.settings import ForecastConfig
 
     forecaster = _forecaster()
     _rows(8 * CHUNK).to_parquet(folder / "rows.parquet", index=False)
@@ -208,7 +204,7 @@ def _measured(
     empty: Any,  # noqa: ANN401 -- imported late
     chunks: list[Any],
 ) -> dict[str, Any]:
-    from tasks.fanout import forecast_chunk
+    from tasks.forecasts import forecast_chunk
 
     start = time.perf_counter()
     with make() as runner:

@@ -22,7 +22,7 @@ from harness import peak_memory, print_methods, time_in_turn, write_results
 from model_step import CASES, SMALL, labels_of, neuralforecast_model, precisions
 
 from informer.config import InformerConfig
-from informer.nn.model import Informer
+from informer.nn import Informer
 
 Forecast = Callable[[], object]
 

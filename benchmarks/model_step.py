@@ -25,7 +25,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from informer.config import InformerConfig
-from informer.nn.model import Informer
+from informer.nn import Informer
 
 SHORT = InformerConfig(seq_len=96, label_len=48, pred_len=24)
 LONG = InformerConfig(seq_len=720, label_len=336, pred_len=720)

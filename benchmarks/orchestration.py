@@ -23,7 +23,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from tasks.home import Home, enter
+from tasks.settings import Home, enter
 
 ROOT = Path(__file__).parents[1]
 ROUNDS = 2
@@ -65,7 +65,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _compared(name: str, n_rounds: int, home: Home) -> dict[str, Any]:
-    from tasks.config import load_config
+    from tasks.settings import load_config
 
     conf, *overrides = CASES[name]
     config = load_config(conf, [*overrides, ONE_VALUE], conf_dir=home.conf_dir)
@@ -92,11 +92,10 @@ def _flow(config: Any, _home: Home) -> None:  # noqa: ANN401 -- imported late
 
 
 def _library(config: Any, home: Home) -> None:  # noqa: ANN401 -- imported late
-    from informer.backtest import backtest
-    from informer.data.frame import regular_frame, regular_panel
+    from informer.data import regular_frame, regular_panel
+    from informer.evaluation import backtest
     from informer.forecaster import Forecaster
-    from tasks.contract import outliers_as_missing, read_contract
-    from tasks.sources import read
+    from tasks.rows import outliers_as_missing, read, read_contract
 
     contract = read_contract(home.conf_dir / config.data.contract)
     rows = regular_frame(

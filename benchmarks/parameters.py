@@ -26,21 +26,12 @@ import torch
 from harness import peak_memory, print_table, time_in_turn, write_results
 from torch import Tensor
 
-from informer.baselines import ClosedFormLinear
 from informer.config import ForecasterConfig, FrameConfig, InformerConfig, TrainingConfig
-from informer.data.frame import regular_panel
-from informer.data.panel import Panel
-from informer.data.scaler import StandardScaler
-from informer.data.split import ETT_HOUR
-from informer.data.windows import Windows
-from informer.nn.model import Informer
-from informer.predictor import NetworkPredictor, predict_levels
-from informer.training.device import make_fabric
-from informer.training.loop import fit
-from informer.training.phases import Phases
-from informer.training.step import train_step
-from tasks.errors import SourceError
-from tasks.home import enter, find_home
+from informer.data import ETT_HOUR, Panel, StandardScaler, Windows, regular_panel
+from informer.estimators import ClosedFormLinear, NetworkPredictor, predict_levels
+from informer.nn import Informer
+from informer.training import Phases, fit, make_fabric, train_step
+from tasks.settings import SourceError, enter, find_home
 
 Variant = Mapping[str, Any]  # name in conf/ to value
 Row = dict[str, float]
@@ -135,7 +126,7 @@ def load() -> tuple[Panel, pd.Timestamp]:
     """ETTh1 without its test rows, and where the validation rows begin."""
     home = find_home()
     enter(home)
-    from tasks.sources import read  # brings Prefect, which wants what `enter` sets
+    from tasks.rows import read  # brings Prefect, which wants what `enter` sets
 
     try:
         rows = read("ETTh1", home)

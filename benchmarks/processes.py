@@ -18,10 +18,9 @@ from harness import print_table, write_results
 from series import CONFIG, FRAME, rows
 
 from informer.config import InformerConfig
-from informer.data.frame import regular_panel
-from informer.nn.model import Informer
-from informer.training.loop import fit
-from informer.training.records import EpochRecord
+from informer.data import regular_panel
+from informer.nn import Informer
+from informer.training import EpochRecord, fit
 
 TRAINING = replace(CONFIG.training, epochs=3, steps_per_epoch=30, learning_rate=1e-3)
 MOVED = 1e-7

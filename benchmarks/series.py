@@ -33,7 +33,7 @@ from harness import peak_anonymous, print_table, write_results
 from model_step import SMALL
 
 from informer.config import ForecasterConfig, FrameConfig, TrainingConfig
-from informer.data.mapped import map_panel
+from informer.data import map_panel
 from informer.forecaster import Forecaster
 
 N_SERIES = (100, 2_000, 10_000)

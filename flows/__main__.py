@@ -16,8 +16,7 @@ from importlib import import_module
 
 from flows.arguments import MISUSED
 from flows.parser import make_parser
-from tasks.home import check_writable, enter, find_home
-from tasks.signals import Terminated, signals_raised
+from tasks.settings import Terminated, check_writable, enter, find_home, signals_raised
 
 __all__ = ["main"]
 
@@ -69,7 +68,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     enter(find_home())
     # Prefect, MLflow and torch read their variables when they are imported: not before this line.
     from informer.errors import ConfigError, InformerError
-    from tasks.errors import PipelineError
+    from tasks.settings import PipelineError
 
     try:
         with signals_raised():

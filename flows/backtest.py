@@ -9,20 +9,19 @@ from prefect import flow
 from prefect.runtime import flow_run
 
 from flows.rows import load_rows, prepare_rows
-from tasks.backtest import (
+from tasks.judging import (
     Backtested,
     RolledOver,
     RollOptions,
     backtest_dir,
+    check_baselines,
     roll_champion,
     score_champion,
 )
-from tasks.config import RunConfig
-from tasks.evaluate import check_baselines
-from tasks.home import check_writable, find_home
-from tasks.registry import require_champion
-from tasks.track import tracked_run, validation_logged
-from tasks.validate import validate
+from tasks.models import require_champion
+from tasks.rows import validate_snapshot
+from tasks.runs import tracked_run, validation_logged
+from tasks.settings import RunConfig, check_writable, find_home
 
 __all__ = ["BacktestRun", "backtest"]
 
@@ -64,9 +63,11 @@ def backtest(
         check_writable(folder)
         docs_dir = home.run_dir(run_id) / "validation"
         with validation_logged(run_id, docs_dir, home):
-            validate(raw.path, contract, config.frame, docs_dir)
+            validate_snapshot(raw.path, contract, config.frame, docs_dir)
             if came is not None:
-                validate(came.path, contract, config.frame, docs_dir / "rolling", is_part=True)
+                validate_snapshot(
+                    came.path, contract, config.frame, docs_dir / "rolling", is_part=True
+                )
         prepared = prepare_rows(raw, config, home)
         scored = score_champion(prepared, config, run_id, folder, home)
         if roll_over is not None and came is not None:

@@ -10,14 +10,11 @@ from typing import Any
 from rich.console import Console
 
 from flows.answer import finish
-from flows.backtest import BacktestRun
-from flows.backtest import backtest as backtest_flow
+from flows.backtest import BacktestRun, backtest as backtest_flow
 from flows.terminal import add_errors, error_table, quiet
 from informer.errors import ConfigError
-from tasks.backtest import RollOptions
-from tasks.config import RunConfig, load_config
-from tasks.evaluate import CHAMPION_NAME
-from tasks.home import find_home
+from tasks.judging import CHAMPION_NAME, RollOptions
+from tasks.settings import RunConfig, find_home, load_config
 
 __all__ = ["backtest"]
 

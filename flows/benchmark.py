@@ -11,13 +11,21 @@ from rich.console import Console
 from rich.table import Table
 
 from flows.answer import finish
-from informer.baselines import CLASSICAL
-from tasks.bar import Bar
-from tasks.benchmark.published import Published, read_published
-from tasks.benchmark.results import read_rows, write_rows
-from tasks.benchmark.run import PARTS, Row, count_fits, run_horizon
-from tasks.benchmark.setting import Options, prepare
-from tasks.home import check_writable, find_home
+from informer.estimators import CLASSICAL
+from tasks.benchmark import (
+    PARTS,
+    Options,
+    Published,
+    Row,
+    count_fits,
+    prepare,
+    read_published,
+    read_rows,
+    run_horizon,
+    write_rows,
+)
+from tasks.runs import Bar
+from tasks.settings import check_writable, find_home
 
 __all__ = ["benchmark"]
 

@@ -8,8 +8,8 @@ from dataclasses import asdict
 from rich.console import Console
 
 from flows.answer import finish
-from tasks.clean import clean as clean_home
-from tasks.home import find_home
+from tasks.operations import clean_home
+from tasks.settings import find_home
 
 __all__ = ["clean"]
 

@@ -11,16 +11,14 @@ from rich.table import Column, Table
 from flows.answer import finish
 from flows.deployments_command import submit
 from flows.forecast import forecast as forecast_flow
-from flows.retrain import Retrained
-from flows.retrain import retrain as retrain_flow
+from flows.retrain import Retrained, retrain as retrain_flow
 from flows.terminal import error_table, quiet
 from flows.times import time_of
 from informer.errors import ConfigError
-from tasks.config import RunConfig, load_config
-from tasks.doctor import FAIL, examine
-from tasks.forecast import Forecast, left_out_sentences
-from tasks.home import find_home
-from tasks.sources import DATASETS, fetch, find_dataset, locate
+from tasks.forecasts import Forecast, left_out_sentences
+from tasks.operations import FAIL, examine
+from tasks.rows import DATASETS, fetch, find_dataset, locate
+from tasks.settings import RunConfig, find_home, load_config
 
 __all__ = ["data", "doctor", "forecast", "retrain"]
 

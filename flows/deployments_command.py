@@ -9,14 +9,16 @@ from rich.table import Column, Table
 
 from flows.answer import finish
 from informer.errors import ConfigError
-from tasks.automations import set_up
-from tasks.config import RunConfig
-from tasks.deployments import deployments as all_deployments
-from tasks.deployments import is_current, path_of, pipelines, prefect_yaml
-from tasks.errors import StoreError
-from tasks.files import replaced
-from tasks.home import find_home
-from tasks.submit import submit_retrain
+from tasks.operations import (
+    all_deployments,
+    is_current,
+    path_of,
+    pipelines,
+    prefect_yaml,
+    set_up,
+    submit_retrain,
+)
+from tasks.settings import RunConfig, StoreError, find_home, replaced
 
 __all__ = ["deployments", "setup_automations", "submit"]
 

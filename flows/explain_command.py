@@ -11,11 +11,9 @@ from rich.table import Table
 
 from flows.answer import finish
 from flows.terminal import quiet
-from informer.explain import PARTS
-from tasks.config import load_config
-from tasks.explain import Explained, explain
-from tasks.home import find_home
-from tasks.vintages import VintageFile
+from informer.evaluation import PARTS
+from tasks.forecasts import Explained, VintageFile, explain_vintages
+from tasks.settings import find_home, load_config
 
 __all__ = ["explain_change"]
 
@@ -26,7 +24,7 @@ def explain_change(args: argparse.Namespace) -> int:
     config = load_config(args.conf, args.overrides, conf_dir=home.conf_dir)
     quiet(args)
     output = None if args.output is None else Path(args.output)
-    found = explain(config, args.before, args.after, output, home)
+    found = explain_vintages(config, args.before, args.after, output, home)
     _show(found)
     finish(args, _record(found))
     return 0

@@ -9,12 +9,10 @@ from prefect.runtime import flow_run
 
 from flows.rows import load_rows, prepare_rows
 from flows.times import utc_naive
-from tasks.config import RunConfig
-from tasks.forecast import Forecast, check_forecast
-from tasks.forecast import forecast as write_forecast
-from tasks.home import find_home
-from tasks.registry import require_champion
-from tasks.validate import validate
+from tasks.forecasts import Forecast, check_forecast, write_forecast
+from tasks.models import require_champion
+from tasks.rows import validate_snapshot
+from tasks.settings import RunConfig, find_home
 
 __all__ = ["forecast"]
 
@@ -31,7 +29,7 @@ def forecast(config: RunConfig, as_of: datetime | None = None) -> Forecast:
     check_forecast(config, home)
     raw = load_rows(config, home)
     contract = home.conf_dir / config.data.contract
-    validate(raw.path, contract, config.frame, home.run_dir(f"docs-{raw.sha256[:16]}"))
+    validate_snapshot(raw.path, contract, config.frame, home.run_dir(f"docs-{raw.sha256[:16]}"))
     prepared = prepare_rows(raw, config, home)
     until = None if as_of is None else utc_naive(as_of)
     return write_forecast(prepared.snapshot.path, config, home, as_of=until)

@@ -12,8 +12,8 @@ from rich.table import Table
 
 from flows.answer import finish
 from flows.times import time_of
-from tasks.home import find_home
-from tasks.known import Known, forecasts_as_of, write_known
+from tasks.forecasts import Known, forecasts_as_of, write_known
+from tasks.settings import find_home
 
 __all__ = ["forecasts"]
 

@@ -8,11 +8,10 @@ from pathlib import Path
 from prefect import flow
 from prefect.runtime import flow_run
 
-from tasks.adopt import Adopted, adopt, given_flags
-from tasks.home import find_home
-from tasks.reference.flags import Flags
-from tasks.registry import register
-from tasks.track import connect, opened_run
+from tasks.models import register
+from tasks.reference import Adopted, Flags, adopt_checkpoint, given_flags
+from tasks.runs import connect, opened_run
+from tasks.settings import find_home
 
 __all__ = ["Imported", "import_checkpoint"]
 
@@ -36,7 +35,7 @@ def import_checkpoint(checkpoint: Path, flags: Flags, name: str) -> Imported:
     home = find_home()
     connect(home)
     with opened_run(name, given_flags(flags), home, flow_run.name) as run_id:
-        adopted = adopt(checkpoint, flags, run_id, home.run_dir(run_id), home)
+        adopted = adopt_checkpoint(checkpoint, flags, run_id, home.run_dir(run_id), home)
         version = register(
             adopted.model_dir, adopted.prepared, name, adopted.metrics, run_id, home, alias=None
         )

@@ -11,7 +11,7 @@ from rich.console import Console
 from flows.answer import finish
 from flows.import_checkpoint import Imported, import_checkpoint
 from flows.terminal import error_table, quiet
-from tasks.adopt import model_name, read_args, to_flags
+from tasks.reference import model_name, read_args, to_flags
 
 __all__ = ["import_"]
 

@@ -11,10 +11,16 @@ from rich.table import Table
 
 from flows.answer import finish
 from flows.terminal import quiet
-from tasks.config import load_config
-from tasks.home import find_home
-from tasks.registry import promote_version, rollback
-from tasks.versions import Version, list_versions, promotions, require_challenger, serving
+from tasks.models import (
+    Version,
+    list_versions,
+    promote_version,
+    promotions,
+    require_challenger,
+    rollback,
+    serving,
+)
+from tasks.settings import find_home, load_config
 
 __all__ = ["models"]
 

@@ -12,17 +12,22 @@ from prefect.runtime import flow_run
 
 from flows.rows import load_rows, prepare_rows
 from flows.times import utc_naive
-from tasks.config import RunConfig
-from tasks.drift import drift
-from tasks.forecast import output_dir
-from tasks.home import check_writable, find_home
-from tasks.monitor import Findings, announce, compare, monitor_dir, watched
-from tasks.monitor_report import record, report
-from tasks.registry import require_champion
-from tasks.track import opened_run
-from tasks.validate import validate
-from tasks.verdict import judge
-from tasks.vintages import read_vintages
+from tasks.forecasts import output_dir, read_vintages
+from tasks.models import require_champion
+from tasks.monitoring import (
+    Findings,
+    announce,
+    compare,
+    judge,
+    measure_drift,
+    monitor_dir,
+    record,
+    watched,
+    write_report,
+)
+from tasks.rows import validate_snapshot
+from tasks.runs import opened_run
+from tasks.settings import RunConfig, check_writable, find_home
 
 __all__ = ["Monitored", "monitor"]
 
@@ -59,7 +64,7 @@ def monitor(
     check_writable(folder)
     raw = load_rows(config, home)
     contract = home.conf_dir / config.data.contract
-    validate(raw.path, contract, config.frame, home.run_dir(f"docs-{raw.sha256[:16]}"))
+    validate_snapshot(raw.path, contract, config.frame, home.run_dir(f"docs-{raw.sha256[:16]}"))
     until = None if as_of is None else utc_naive(as_of)
     subject = watched(prepare_rows(raw, config, home), config, home, until)
     vintages = read_vintages(output_dir(config, home))
@@ -68,8 +73,10 @@ def monitor(
     with opened_run(config.name, settings, home, run_name) as run_id:
         docs_dir = home.run_dir(run_id) / "drift"
         compared = compare(subject, vintages, config)
-        moved = drift(subject.rows, subject.frame, subject.train_end, config.monitor, docs_dir)
+        moved = measure_drift(
+            subject.rows, subject.frame, subject.train_end, config.monitor, docs_dir
+        )
         verdict = judge(compared.judged, moved, subject.promised, config.monitor)
         found = Findings(subject, compared, moved, verdict)
-        path = report(found, config, run_id, docs_dir, folder, home)
+        path = write_report(found, config, run_id, docs_dir, folder, home)
     return Monitored(run_id, record(found), announce(found, config), path)

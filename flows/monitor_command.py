@@ -9,12 +9,10 @@ from rich.console import Console
 from rich.table import Table
 
 from flows.answer import finish
-from flows.monitor import Monitored
-from flows.monitor import monitor as monitor_flow
+from flows.monitor import Monitored, monitor as monitor_flow
 from flows.terminal import quiet
 from flows.times import time_of
-from tasks.config import RunConfig, load_config
-from tasks.home import find_home
+from tasks.settings import RunConfig, find_home, load_config
 
 __all__ = ["monitor"]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from flows.arguments import Parser
 from flows.operations_parser import add_operations
-from tasks.reference.flags import add_flags
+from tasks.reference import add_flags
 
 __all__ = ["make_parser"]
 

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 from prefect import flow
 
-from tasks.deployments import pipelines
-from tasks.home import find_home
-from tasks.reconcile.flow_runs import close_flow_runs, resume
-from tasks.reconcile.record import Reconciled, report
-from tasks.reconcile.slots import free_slots
-from tasks.reconcile.stores import close_mlflow_runs, close_trials
+from tasks.operations import (
+    Reconciled,
+    close_flow_runs,
+    close_mlflow_runs,
+    close_trials,
+    free_slots,
+    pipelines,
+    report,
+    resume,
+)
+from tasks.settings import find_home
 
 __all__ = ["reconcile"]
 

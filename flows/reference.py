@@ -12,11 +12,9 @@ from rich.console import Console
 from rich.table import Table
 
 from flows.answer import finish
-from informer.metrics import summarize
-from tasks.home import find_home
-from tasks.reference.experiment import Experiment
-from tasks.reference.flags import read_flags
-from tasks.reference.run import Finished, prepare, repeat
+from informer.evaluation import summarize
+from tasks.reference import Experiment, Finished, prepare, read_flags, repeat
+from tasks.settings import find_home
 
 __all__ = ["reference"]
 

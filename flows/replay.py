@@ -9,13 +9,19 @@ from prefect import flow
 from prefect.runtime import flow_run
 
 from flows.rows import load_rows, prepare_rows
-from tasks.config import RunConfig
-from tasks.evaluate import check_baselines
-from tasks.home import find_home
-from tasks.replay.policies import DEFAULT, read_policies
-from tasks.replay.run import Replayed, play_policy, replay_dir, replay_run, report
-from tasks.replay.stage import set_stage
-from tasks.validate import validate
+from tasks.judging import check_baselines
+from tasks.replay import (
+    DEFAULT,
+    Replayed,
+    play_policy,
+    read_policies,
+    replay_dir,
+    replay_run,
+    set_stage,
+    write_report,
+)
+from tasks.rows import validate_snapshot
+from tasks.settings import RunConfig, find_home
 
 __all__ = ["replay"]
 
@@ -39,8 +45,8 @@ def replay(
     raw = load_rows(config, home)
     with replay_run(config, chosen, home, flow_run.name) as run_id:
         docs_dir = home.run_dir(run_id) / "validation"
-        validate(raw.path, home.conf_dir / config.data.contract, config.frame, docs_dir)
+        validate_snapshot(raw.path, home.conf_dir / config.data.contract, config.frame, docs_dir)
         prepared = prepare_rows(raw, config, home)
         stage = set_stage(prepared, config, start)
         played = [play_policy(policy, stage, config, run_id, home) for policy in chosen]
-        return report(played, stage, config, run_id, folder, home)
+        return write_report(played, stage, config, run_id, folder, home)

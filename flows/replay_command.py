@@ -13,11 +13,8 @@ from flows.answer import finish
 from flows.replay import replay as replay_flow
 from flows.terminal import quiet
 from flows.times import time_of
-from tasks.config import load_config
-from tasks.home import find_home
-from tasks.replay.policies import DEFAULT, read_policies
-from tasks.replay.report import Outcome
-from tasks.replay.run import Replayed
+from tasks.replay import DEFAULT, Outcome, Replayed, read_policies
+from tasks.settings import find_home, load_config
 
 __all__ = ["replay"]
 

@@ -10,16 +10,21 @@ from prefect.runtime import flow_run
 
 from flows.rows import load_rows, prepare_rows
 from flows.train import errors_by_seed, train_anywhere
-from tasks.approval import approved, check_approval
-from tasks.config import RunConfig
-from tasks.evaluate import Evaluation, check_baselines, evaluate
-from tasks.forecast import Forecast, check_forecast, forecast, require_fresh
-from tasks.home import find_home
-from tasks.promote import Promotion, judge, promote
-from tasks.registry import register
-from tasks.stages import run_stage, stage_key
-from tasks.track import connect, tracked_run, validation_logged
-from tasks.validate import validate
+from tasks.forecasts import Forecast, check_forecast, require_fresh, write_forecast
+from tasks.judging import (
+    Evaluation,
+    Promotion,
+    approved,
+    carry_out,
+    check_approval,
+    check_baselines,
+    evaluate_model,
+    judge,
+)
+from tasks.models import register
+from tasks.rows import validate_snapshot
+from tasks.runs import connect, run_stage, stage_key, tracked_run, validation_logged
+from tasks.settings import RunConfig, find_home
 
 __all__ = ["Retrained", "retrain"]
 
@@ -54,18 +59,18 @@ def retrain(config: RunConfig) -> Retrained:
         work_dir = home.run_dir(run_id)
         docs_dir, contract = work_dir / "validation", home.conf_dir / config.data.contract
         with validation_logged(run_id, docs_dir, home):
-            validate(raw.path, contract, config.frame, docs_dir)
+            validate_snapshot(raw.path, contract, config.frame, docs_dir)
         prepared = prepare_rows(raw, config, home)
         require_fresh(prepared.snapshot.path, config)
         trained = train_anywhere(prepared, config, run_id, home)
         evaluation = run_stage(
-            evaluate, lambda done: done.files, prepared, trained, run_id, work_dir, home
+            evaluate_model, lambda done: done.files, prepared, trained, run_id, work_dir, home
         )
         metrics = evaluation.metrics["informer"]
         version = register(trained.model_dir, prepared, config.name, metrics, run_id, home)
         seeds = partial(errors_by_seed, prepared, trained, run_id, home)
         decision = judge(evaluation, trained.config, seeds)
         decision = approved(decision, version, evaluation, config, home)
-        promotion = promote(version, decision, evaluation, prepared, trained, run_id, home)
-        made = forecast(prepared.snapshot.path, config, home, run_id=run_id)
+        promotion = carry_out(version, decision, evaluation, prepared, trained, run_id, home)
+        made = write_forecast(prepared.snapshot.path, config, home, run_id=run_id)
     return Retrained(run_id, version, evaluation, promotion, made)

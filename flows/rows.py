@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from tasks.assets import data_asset, materialized
-from tasks.config import RunConfig
-from tasks.home import Home
-from tasks.prepare import Prepared, prepare
-from tasks.sources import Snapshot, load
-from tasks.stages import run_stage
+from tasks.rows import Prepared, Snapshot, load, prepare_snapshot
+from tasks.runs import data_asset, materialized, run_stage
+from tasks.settings import Home, RunConfig
 
 __all__ = ["load_rows", "prepare_rows"]
 
@@ -24,4 +21,4 @@ def load_rows(config: RunConfig, home: Home, source: str | None = None) -> Snaps
 
 def prepare_rows(raw: Snapshot, config: RunConfig, home: Home) -> Prepared:
     """Regular rows and their split."""
-    return run_stage(prepare, lambda done: [done.snapshot.path], raw, config, home)
+    return run_stage(prepare_snapshot, lambda done: [done.snapshot.path], raw, config, home)

@@ -9,16 +9,12 @@ from prefect.runtime import flow_run
 
 from flows.rows import prepare_rows
 from flows.tune import search, tune_together
-from tasks.config import RunConfig
-from tasks.home import Home, find_home
-from tasks.pool import is_sent_away, run_in_pool, training_slot
-from tasks.prepare import Prepared
-from tasks.sources import Snapshot
-from tasks.spread import further_seeds, score_seed, with_seed
-from tasks.stages import run_stage
-from tasks.track import child_run
-from tasks.train import Trained, log_training
-from tasks.train import train as train_model
+from tasks.fitting import Trained, log_training, train_model
+from tasks.judging import further_seeds, score_seed, with_seed
+from tasks.operations import is_sent_away, run_in_pool, training_slot
+from tasks.rows import Prepared, Snapshot
+from tasks.runs import child_run, run_stage
+from tasks.settings import Home, RunConfig, find_home
 
 __all__ = ["errors_by_seed", "train", "train_anywhere"]
 

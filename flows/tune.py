@@ -8,14 +8,11 @@ from prefect import flow
 from prefect.runtime import flow_run
 
 from flows.rows import prepare_rows
-from tasks.config import RunConfig
-from tasks.home import Home, find_home
-from tasks.pool import share_in_pool, training_slot
-from tasks.prepare import Prepared
-from tasks.sources import Snapshot
-from tasks.stages import run_stage
-from tasks.tune import Tuned, plan
-from tasks.tune import tune as tune_study
+from tasks.fitting import Tuned, plan, tune_study
+from tasks.operations import share_in_pool, training_slot
+from tasks.rows import Prepared, Snapshot
+from tasks.runs import run_stage
+from tasks.settings import Home, RunConfig, find_home
 
 __all__ = ["search", "tune", "tune_together"]
 

@@ -9,9 +9,7 @@ from rich.console import Console
 from flows.answer import finish
 from flows.reconcile import reconcile as reconcile_flow
 from flows.terminal import quiet
-from tasks.reconcile.record import Reconciled
-from tasks.server import server
-from tasks.worker import supervise
+from tasks.operations import Reconciled, named_server, supervise
 
 __all__ = ["reconcile", "worker"]
 
@@ -27,7 +25,7 @@ def reconcile(args: argparse.Namespace) -> int:
 
 def worker(args: argparse.Namespace) -> int:
     """`informer worker [--pool NAME] [--limit N]`: reconciles, then works until told to stop."""
-    with server():
+    with named_server():
         pass  # a worker without a server of its own to poll would wait for ever
     quiet(args)
     done = reconcile_flow()

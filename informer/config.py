@@ -9,8 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field, fields, replace
 from typing import Any, Literal
 
-from informer.data.calendar import n_calendar_features, pandas_offset
 from informer.errors import ConfigError
+from informer.frequency import n_calendar_features, pandas_offset
 from informer.require import require, require_at_least, require_choice, require_levels
 
 __all__ = [

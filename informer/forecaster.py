@@ -19,28 +19,28 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from informer.baselines import (
+from informer.config import MEDIAN, ForecasterConfig, InformerConfig
+from informer.data import Panel, StandardScaler, Windows, regular_panel, series_names, tail_start
+from informer.errors import ConfigError, FrameError
+from informer.estimators import (
     LINEAR_WEIGHT,
     Baseline,
+    Calibration,
     ClosedFormLinear,
+    LocalScale,
+    NetworkPredictor,
+    Predictor,
+    calibrate,
     calibration_windows,
     fit_baseline,
     look_back_of,
+    predict_levels,
     restore_baseline,
+    train_networks,
 )
-from informer.calibration import Calibration, LocalScale, calibrate
-from informer.config import MEDIAN, ForecasterConfig, InformerConfig
-from informer.data.frame import regular_panel, series_names
-from informer.data.panel import Panel
-from informer.data.scaler import StandardScaler
-from informer.data.split import tail_start
-from informer.data.windows import Windows
-from informer.ensemble import train_networks
-from informer.errors import ConfigError, FrameError
-from informer.nn.model import Informer
-from informer.predictor import NetworkPredictor, Predictor, predict_levels
+from informer.nn import Informer
 from informer.storage import read_model, write_model
-from informer.training.loop import EpochRecord
+from informer.training import EpochRecord
 
 __all__ = ["Estimator", "Forecaster"]
 

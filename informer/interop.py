@@ -17,8 +17,7 @@ from torch import Tensor
 
 from informer.config import InformerConfig
 from informer.errors import CheckpointError, ConfigError
-from informer.nn.embedding import N_POSITIONS
-from informer.nn.model import Informer
+from informer.nn import N_POSITIONS, Informer
 
 __all__ = [
     "NETWORK_FLAGS", "config_from_flags", "load_reference_checkpoint", "save_reference_checkpoint",

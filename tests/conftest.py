@@ -4,7 +4,7 @@ import os
 import tempfile
 from pathlib import Path
 
-from tasks.home import Home, enter
+from tasks.settings import Home, enter
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 # Before Prefect, MLflow or torch is imported: no telemetry, and no store of the user's own.
@@ -55,7 +55,7 @@ def etth1_path():
 @pytest.fixture(scope="session")
 def empty_store(tmp_path_factory) -> Path:
     """MLflow's SQLite file before the first run: to copy it is quicker than to make it."""
-    from tasks.track import connect
+    from tasks.runs import connect
 
     made = Home(tmp_path_factory.mktemp("store"))
     with pytest.MonkeyPatch.context() as patch:

@@ -11,8 +11,8 @@ import pytest
 
 from flows.__main__ import _reordered
 from flows.parser import make_parser
-from tasks.benchmark.published import read_published
-from tasks.config import load_config
+from tasks.benchmark import read_published
+from tasks.settings import load_config
 
 ROOT = Path(__file__).parents[1]
 PAGE = (ROOT / "docs" / "accuracy.md").read_text(encoding="utf-8")

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tasks.config import RunConfig, load_config
-from tasks.contract import check_columns, read_contract
-from tasks.track import flatten
+from tasks.rows import check_columns, read_contract
+from tasks.runs.track import flatten
+from tasks.settings import RunConfig, load_config
 
 CONF = Path(__file__).parents[1] / "conf"
 PIPELINES = sorted(p.stem for p in CONF.glob("*.yaml") if p.stem != "base")

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from flows.parser import make_parser
-from tasks.reference.flags import SPECS, Flags
+from tasks.reference import Flags
+from tasks.reference.flags import SPECS
 
 DOCS = Path(__file__).parents[1] / "docs"
 PAGE = (DOCS / "from-reference.md").read_text(encoding="utf-8")

@@ -21,8 +21,7 @@ from benchmarks import parameters_page as measured
 from informer import ForecasterConfig, Informer, InformerConfig, TrainingConfig
 from informer.config import BESIDE_THE_PAPER
 from informer.interop import save_reference_checkpoint
-from tasks.config import RunConfig
-from tasks.sections import Dimension
+from tasks.settings import Dimension, RunConfig
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 import pandas as pd
 
 from informer.config import FrameConfig
-from informer.data.calendar import future_times, pandas_offset
+from informer.data.calendar import future_times
 from informer.data.frame import SINGLE_SERIES, regular_frame
 from informer.errors import FrameError
+from informer.frequency import pandas_offset
 
 __all__ = ["Continuation", "continued"]
 

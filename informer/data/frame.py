@@ -12,9 +12,9 @@ import numpy.typing as npt
 import pandas as pd
 
 from informer.config import FrameConfig
-from informer.data.calendar import pandas_offset
 from informer.data.panel import Panel
 from informer.errors import FrameError
+from informer.frequency import pandas_offset
 
 __all__ = ["long_targets", "parse_times", "regular_frame", "regular_panel", "series_names"]
 

@@ -24,11 +24,11 @@ import numpy.typing as npt
 import pandas as pd
 
 from informer.config import FrameConfig
-from informer.data.calendar import pandas_offset
 from informer.data.chunks import series_chunks
 from informer.data.frame import parse_times, regular_panel
 from informer.data.panel import Panel
 from informer.errors import FrameError
+from informer.frequency import pandas_offset
 
 __all__ = ["map_panel"]
 

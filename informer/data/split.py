@@ -14,8 +14,9 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from informer.data.calendar import future_times, pandas_offset
+from informer.data.calendar import future_times
 from informer.errors import ConfigError
+from informer.frequency import pandas_offset
 
 __all__ = ["ETT_HOUR", "ETT_MINUTE", "Split", "SplitConfig", "tail_start"]
 

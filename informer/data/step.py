@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 from pandas.tseries.frequencies import to_offset
 
-from informer.data.calendar import pandas_offset
+from informer.frequency import pandas_offset
 
 __all__ = ["infer_freq"]
 

@@ -16,9 +16,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from informer.ops.full_attention import full_attention
-from informer.ops.prob_sparse import prob_sparse_fast
-from informer.ops.self_attention import prob_sparse_self_attention
+from informer.ops import full_attention_fast, prob_sparse_fast, prob_sparse_self_attention
 
 __all__ = [
     "AttentionLayer",
@@ -165,7 +163,9 @@ class FullAttention(nn.Module):
         """
         if self.backend == "fast" and not self.need_weights:
             share = self.dropout.p if self.training else 0.0
-            return full_attention(queries, keys, values, causal=self.causal, dropout=share), None
+            return full_attention_fast(
+                queries, keys, values, causal=self.causal, dropout=share
+            ), None
         scores = torch.einsum("blhe,bshe->bhls", queries, keys) / math.sqrt(queries.shape[-1])
         if self.causal:
             later = torch.ones(scores.shape[-2:], dtype=torch.bool, device=scores.device).triu(1)

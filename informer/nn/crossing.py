@@ -12,7 +12,7 @@ import torch
 
 from informer.nn.attention import FullAttention, ProbAttention
 
-__all__ = ["Timing", "crossing", "measure"]
+__all__ = ["Timing", "crossing_length", "measure"]
 
 LENGTHS = (96, 192, 384, 768, 1536)
 ROWS, N_HEADS, WIDTH = 3072, 4, 16
@@ -46,7 +46,7 @@ def measure(lengths: tuple[int, ...] = LENGTHS) -> list[Timing]:
     return timings
 
 
-def crossing(timings: list[Timing]) -> int | None:
+def crossing_length(timings: list[Timing]) -> int | None:
     """The least length from which on ProbSparse is always faster; None where it never is."""
     found = None
     for timing in reversed(timings):

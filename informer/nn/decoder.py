@@ -11,8 +11,7 @@ from torch import Tensor, nn
 from informer.config import InformerConfig
 from informer.nn.attention import AttentionLayer, FullAttention, ProbAttention
 from informer.nn.feed_forward import apply_feed_forward
-from informer.ops.add_norm import add_norm
-from informer.ops.dropout import Dropout
+from informer.ops import Dropout, add_norm_fast
 
 __all__ = ["Decoder", "DecoderLayer"]
 
@@ -68,13 +67,13 @@ class DecoderLayer(nn.Module):
             (B, n_last, D).
         """
         attended = self.self_attention(x, x, x, generator, n_last)[0]  # (B, n_last, D)
-        x = add_norm(x[:, -attended.shape[1] :], attended, self.dropout, self.norm1)
+        x = add_norm_fast(x[:, -attended.shape[1] :], attended, self.dropout, self.norm1)
         attended = self.cross_attention(x, encoded, encoded)[0]  # (B, n_last, D)
-        x = add_norm(x, attended, self.dropout, self.norm2)
+        x = add_norm_fast(x, attended, self.dropout, self.norm2)
         y = apply_feed_forward(
             x, self.conv1, self.conv2, self.dropout, self.activation, self.backend
         )  # (B, n_last, D)
-        return add_norm(x, y, self.dropout, self.norm3)
+        return add_norm_fast(x, y, self.dropout, self.norm3)
 
 
 class Decoder(nn.Module):

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from informer.config import InformerConfig
-from informer.ops.dropout import Dropout
+from informer.ops import Dropout
 
 __all__ = [
     "DataEmbedding",

@@ -13,9 +13,7 @@ from torch import Tensor, nn
 from informer.config import InformerConfig
 from informer.nn.attention import AttentionLayer, Backend, FullAttention, ProbAttention
 from informer.nn.feed_forward import apply_feed_forward
-from informer.ops.add_norm import add_norm
-from informer.ops.distil import distil
-from informer.ops.dropout import Dropout
+from informer.ops import Dropout, add_norm_fast, distil_fast
 
 __all__ = ["ConvLayer", "Encoder", "EncoderLayer", "EncoderStack"]
 
@@ -42,7 +40,7 @@ class ConvLayer(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """(B, L, D) to (B, ceil(L / 2), D)."""
         if self.backend == "fast":
-            return distil(x, self.downConv, self.norm)
+            return distil_fast(x, self.downConv, self.norm)
         x = self.activation(self.norm(self.downConv(x.transpose(1, 2))))  # (B, D, L)
         halved: Tensor = self.maxPool(x)  # (B, D, ceil(L / 2))
         return halved.transpose(1, 2)  # (B, ceil(L / 2), D)
@@ -86,11 +84,11 @@ class EncoderLayer(nn.Module):
     ) -> tuple[Tensor, Tensor | None]:
         """(B, L, D) to (B, L, D), and the attention map (B, H, L, L) or None."""
         attended, weights = self.attention(x, x, x, generator)
-        x = add_norm(x, attended, self.dropout, self.norm1)
+        x = add_norm_fast(x, attended, self.dropout, self.norm1)
         y = apply_feed_forward(
             x, self.conv1, self.conv2, self.dropout, self.activation, self.backend
         )  # (B, L, D)
-        return add_norm(x, y, self.dropout, self.norm2), weights
+        return add_norm_fast(x, y, self.dropout, self.norm2), weights
 
 
 class Encoder(nn.Module):

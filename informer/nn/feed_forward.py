@@ -9,8 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from informer.nn.attention import Backend
-from informer.ops.dropout import Dropout
-from informer.ops.feed_forward import Activation, feed_forward
+from informer.ops import Activation, Dropout, feed_forward_fast
 
 __all__ = ["apply_feed_forward"]
 
@@ -39,7 +38,7 @@ def apply_feed_forward(
     if backend == "fast" and conv1.bias is not None and conv2.bias is not None:
         first, second = conv1.weight.squeeze(-1), conv2.weight.squeeze(-1)
         share = dropout.p if dropout.training else 0.0
-        return feed_forward(x, (first, conv1.bias, second, conv2.bias), activation, share)
+        return feed_forward_fast(x, (first, conv1.bias, second, conv2.bias), activation, share)
     hidden = conv1(x.transpose(1, 2))  # (B, d_ff, L)
     hidden = dropout(F.gelu(hidden) if activation == "gelu" else F.relu(hidden))
     y: Tensor = conv2(hidden)  # (B, D, L)

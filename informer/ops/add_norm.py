@@ -13,12 +13,12 @@ from torch import Tensor, nn
 from informer.ops.dropout import Dropout, Mask
 from informer.ops.kernel import call, suits_kernel
 
-__all__ = ["add_norm"]
+__all__ = ["add_norm_fast"]
 
 _NOTHING = Mask(p=0.0, seed=0)
 
 
-def add_norm(residual: Tensor, x: Tensor, dropout: Dropout, norm: nn.LayerNorm) -> Tensor:
+def add_norm_fast(residual: Tensor, x: Tensor, dropout: Dropout, norm: nn.LayerNorm) -> Tensor:
     """Normalise `residual` plus what dropout leaves of `x`; both (..., D).
 
     On the CPU the fast backend reads and writes each number once; as three layers of torch it is

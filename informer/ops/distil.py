@@ -13,10 +13,10 @@ from torch.nn import functional as F
 
 from informer.ops.kernel import call, suits_kernel
 
-__all__ = ["distil"]
+__all__ = ["distil_fast"]
 
 
-def distil(x: Tensor, conv: nn.Conv1d, norm: nn.BatchNorm1d | nn.SyncBatchNorm) -> Tensor:
+def distil_fast(x: Tensor, conv: nn.Conv1d, norm: nn.BatchNorm1d | nn.SyncBatchNorm) -> Tensor:
     """Convolve over neighbours, normalise, halve by the maximum, activate.
 
     The activation (ELU) is monotone, so it may change places with the maximum.

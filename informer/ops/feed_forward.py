@@ -17,7 +17,7 @@ from torch.nn import functional as F
 
 from informer.ops.dropout import Mask, can_drop, drop
 
-__all__ = ["Activation", "feed_forward"]
+__all__ = ["Activation", "feed_forward_fast"]
 
 Activation = Literal["gelu", "relu"]
 Parameters = tuple[Tensor, Tensor, Tensor, Tensor]  # (d_ff, D), (d_ff,), (D, d_ff), (D,)
@@ -25,7 +25,7 @@ Parameters = tuple[Tensor, Tensor, Tensor, Tensor]  # (d_ff, D), (d_ff,), (D, d_
 _CHUNK_NUMBERS = 2**22  # of the hidden layer
 
 
-def feed_forward(
+def feed_forward_fast(
     x: Tensor, parameters: Parameters, activation: Activation, dropout: float
 ) -> Tensor:
     """Two linear maps of each row, with an activation and dropout in between.

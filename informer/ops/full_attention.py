@@ -18,12 +18,12 @@ from torch.nn import functional as F
 
 from informer.ops.dropout import Mask, can_drop, drop
 
-__all__ = ["full_attention"]
+__all__ = ["full_attention_fast"]
 
 _CHUNK_WEIGHTS = 2**21  # weights computed at a time: 8 MiB of float32
 
 
-def full_attention(
+def full_attention_fast(
     queries: Tensor, keys: Tensor, values: Tensor, *, causal: bool, dropout: float
 ) -> Tensor:
     """Attend (equation 1).

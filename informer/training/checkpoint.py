@@ -21,7 +21,7 @@ import torch
 from torch import Tensor, nn
 
 from informer.config import TrainingConfig
-from informer.data.windows import Windows
+from informer.data import Windows
 from informer.errors import CheckpointError
 from informer.training.records import EpochRecord
 from informer.training.stopping import Stopping

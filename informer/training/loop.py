@@ -14,7 +14,7 @@ import torch
 from torch import nn
 
 from informer.config import TrainingConfig
-from informer.data.windows import Windows
+from informer.data import Windows
 from informer.errors import TrainingError
 from informer.training.checkpoint import Progress
 from informer.training.device import (

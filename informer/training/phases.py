@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from informer.config import TrainingConfig
-from informer.data.windows import Windows
+from informer.data import Windows
 from informer.errors import TrainingError
 from informer.training.averaging import WeightAverage
 from informer.training.batches import epoch_batches, epoch_seed, n_batches, share

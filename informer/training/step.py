@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils import clip_grad_norm_
 
-from informer.data.windows import Batch, Windows
+from informer.data import Batch, Windows
 from informer.errors import ConfigError
 from informer.training.losses import Loss
 

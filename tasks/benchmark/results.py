@@ -9,7 +9,7 @@ from typing import Any
 
 from informer.errors import ConfigError
 from tasks.benchmark.run import Row
-from tasks.files import replaced
+from tasks.settings import replaced
 
 __all__ = ["read_rows", "write_rows"]
 

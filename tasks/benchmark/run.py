@@ -13,14 +13,13 @@ from typing import Any, Literal
 
 import torch
 
-from informer.baselines import CLASSICAL, look_back_of
 from informer.config import ForecasterConfig
 from informer.errors import FrameError
+from informer.estimators import CLASSICAL, look_back_of
+from informer.evaluation import mase_scales, score_windows, summarize
 from informer.forecaster import Estimator, Forecaster
-from informer.metrics import summarize
-from informer.scoring import mase_scales, score_windows
 from tasks.benchmark.setting import INFORMER, Setting
-from tasks.config import RunConfig
+from tasks.settings import RunConfig
 
 __all__ = ["PARTS", "Row", "Tick", "count_fits", "run_horizon", "score"]
 

@@ -8,13 +8,12 @@ from typing import Any
 import optuna
 import pandas as pd
 
-from informer.data.split import Split
+from informer.data import Split
 from informer.forecaster import Forecaster
-from informer.training.records import EpochRecord
+from informer.training import EpochRecord
 from tasks.benchmark.run import PARTS
-from tasks.config import RunConfig
-from tasks.trial import suggest
-from tasks.tune import present_values
+from tasks.fitting import present_values, suggest
+from tasks.settings import RunConfig
 
 __all__ = ["search"]
 

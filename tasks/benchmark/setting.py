@@ -13,18 +13,13 @@ from typing import Any, get_args
 
 import pandas as pd
 
-from informer.baselines import CLASSICAL, Baseline
-from informer.classical import require_library
 from informer.config import FrameConfig
-from informer.data.frame import regular_frame, regular_panel
-from informer.data.panel import Panel
-from informer.data.split import Split
+from informer.data import Panel, Split, regular_frame, regular_panel
 from informer.errors import ConfigError
+from informer.estimators import CLASSICAL, Baseline, require_library
 from tasks.benchmark.source import Foreign, name_of, read_foreign
-from tasks.config import RunConfig, load_config
-from tasks.contract import outliers_as_missing, read_contract
-from tasks.home import Home
-from tasks.sources import find_dataset, read
+from tasks.rows import find_dataset, outliers_as_missing, read, read_contract
+from tasks.settings import Home, RunConfig, load_config
 
 __all__ = ["INFORMER", "Options", "Setting", "prepare"]
 

@@ -12,15 +12,12 @@ import pandas as pd
 from pandas.api.types import is_bool_dtype, is_numeric_dtype
 
 from informer.config import FrameConfig
-from informer.data.calendar import base_letter, pandas_offset
-from informer.data.frame import parse_times
-from informer.data.split import ETT_MINUTE
-from informer.data.step import infer_freq
+from informer.data import ETT_MINUTE, infer_freq, parse_times
 from informer.errors import ConfigError, FrameError
-from tasks.config import RunConfig
-from tasks.home import Home
-from tasks.reference.times import find_time_column, read_clock
-from tasks.sources import DATASETS, find_dataset, read
+from informer.frequency import base_letter, pandas_offset
+from tasks.reference import find_time_column, read_clock
+from tasks.rows import DATASETS, find_dataset, read
+from tasks.settings import Home, RunConfig
 
 __all__ = ["Foreign", "name_of", "read_foreign"]
 

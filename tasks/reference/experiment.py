@@ -11,15 +11,21 @@ import pandas as pd
 from torch import Tensor
 
 from informer.config import ForecasterConfig, FrameConfig, TrainingConfig
-from informer.data.frame import regular_frame, regular_panel
-from informer.data.panel import Panel
-from informer.data.split import ETT_HOUR, ETT_MINUTE, Split, SplitConfig
+from informer.data import (
+    ETT_HOUR,
+    ETT_MINUTE,
+    Panel,
+    Split,
+    SplitConfig,
+    regular_frame,
+    regular_panel,
+)
 from informer.errors import ConfigError, FrameError
 from informer.interop import NETWORK_FLAGS, config_from_flags
-from informer.training.device import has_gpu
-from tasks.home import Home
+from informer.training import has_gpu
 from tasks.reference.flags import DATASETS, Flags
 from tasks.reference.source import Source, gaps, read_rolling_rows, read_source
+from tasks.settings import Home
 
 __all__ = ["Experiment", "make_experiment", "setting_of", "training_config"]
 

@@ -14,12 +14,11 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from informer.data.frame import long_targets
+from informer.data import long_targets
+from informer.evaluation import mase_scales, measured, score_windows as score
 from informer.forecaster import Forecaster
-from informer.scoring import mase_scales, measured
-from informer.scoring import score_windows as score
-from tasks.plots import forecast_fan
 from tasks.reference.experiment import Experiment
+from tasks.runs import forecast_fan
 
 __all__ = ["METRICS", "Scored", "reference_metrics", "score_windows", "write_results"]
 

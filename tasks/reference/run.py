@@ -7,20 +7,19 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from informer.data.continuation import continued
+from informer.data import continued
 from informer.errors import CheckpointError, InformerError
+from informer.estimators import NetworkPredictor
+from informer.evaluation import Rolled, roll
 from informer.forecaster import Forecaster
 from informer.interop import save_reference_checkpoint
-from informer.predictor import NetworkPredictor
-from informer.rolling import Rolled, roll
-from informer.training.loop import EpochRecord
-from tasks.bar import Bar
-from tasks.files import replaced, replaced_folder
-from tasks.home import Home
+from informer.training import EpochRecord
 from tasks.reference.checkpoint import serve_checkpoint
 from tasks.reference.experiment import Experiment, make_experiment, setting_of, training_config
 from tasks.reference.flags import Flags
 from tasks.reference.results import CHECKPOINT, Scored, score_windows, write_results
+from tasks.runs import Bar
+from tasks.settings import Home, replaced, replaced_folder
 
 __all__ = ["Finished", "prepare", "repeat"]
 
@@ -172,7 +171,7 @@ def _roll(forecaster: Forecaster, experiment: Experiment) -> Rolled:
 
 
 def _write_rolled(rolled: Rolled, folder: Path, experiment: Experiment) -> None:
-    from tasks.roll import write_rolled  # brings MLflow with it, of which the rest has no need
+    from tasks.judging import write_rolled  # brings MLflow with it, of which the rest has no need
 
     show = experiment.source.clock.show
     forecasts, inputs = rolled.forecasts, rolled.inputs

@@ -8,14 +8,13 @@ from pathlib import Path
 
 import pandas as pd
 
-from informer.data.calendar import base_letter, pandas_offset
-from informer.data.step import infer_freq
+from informer.data import infer_freq
 from informer.errors import ConfigError
-from tasks.errors import SourceError
-from tasks.home import Home
+from informer.frequency import base_letter, pandas_offset
 from tasks.reference.flags import DATASETS, Flags
 from tasks.reference.times import Clock, find_time_column, read_clock
-from tasks.sources import find_dataset, read
+from tasks.rows import find_dataset, read
+from tasks.settings import Home, SourceError
 
 __all__ = ["Source", "gaps", "read_rolling_rows", "read_source"]
 

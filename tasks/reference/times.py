@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from informer.data.frame import parse_times
+from informer.data import parse_times
 from informer.errors import ConfigError, FrameError
 
 __all__ = ["Clock", "find_time_column", "read_clock"]

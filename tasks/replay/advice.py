@@ -7,9 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from informer.comparison import block_bootstrap, overlapping
 from informer.errors import EvidenceError
-from informer.stream import Stream
+from informer.evaluation import Stream, block_bootstrap, overlapping
 from tasks.replay.engine import Played
 from tasks.replay.report import Outcome, by_cutoff, outcome_of
 

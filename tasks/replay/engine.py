@@ -7,13 +7,12 @@ from dataclasses import dataclass, field
 
 import pandas as pd
 
-from informer.data.frame import series_names
-from informer.realized import realized, train_scales
-from informer.stream import Scales, Stream, moves
-from tasks.config import RunConfig
+from informer.data import series_names
+from informer.evaluation import Scales, Stream, moves, realized_errors, train_scales
+from tasks.monitoring import drift_of, in_window, judge
 from tasks.replay.models import Cost, Models, Served
 from tasks.replay.policies import Policy
-from tasks.verdict import drift_of, in_window, judge
+from tasks.settings import RunConfig
 
 __all__ = ["DEGRADED", "DRIFTED", "Played", "Retraining", "play"]
 
@@ -123,7 +122,7 @@ def _alarms(
     made = [table for table in forecasts if table["cutoff"].iloc[0] >= stream.cutoffs[served.k]]
     came = pd.concat([forecasts[-1][:0], *made], ignore_index=True)
     came = in_window(came, cutoff, settings).dropna(subset=["y"])
-    errors = realized(came, train_scales(served.forecaster, known, served.train_end))
+    errors = realized_errors(came, train_scales(served.forecaster, known, served.train_end))
     drift = drift_of(known, config.frame, served.train_end, settings)
     verdict = judge(errors, drift, served.promised, settings)
     found = {DRIFTED: verdict.drifted, DEGRADED: verdict.degraded}

@@ -7,18 +7,19 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from informer.data.split import Split
+from informer.data import Split
 from informer.forecaster import Forecaster
-from tasks.config import RunConfig
-from tasks.evaluate import (
+from tasks.judging import (
     CHALLENGER_NAME,
     CHAMPION_NAME,
+    Decision,
     errors_by_target,
     metrics_of,
+    rule,
     score_rows,
+    weigh,
 )
-from tasks.evidence import rule, weigh
-from tasks.gate import Decision
+from tasks.settings import RunConfig
 
 __all__ = ["Judgement", "judge_challenger"]
 

@@ -8,16 +8,15 @@ from functools import partial
 
 import pandas as pd
 
-from informer.baselines import Baseline
-from informer.data.split import Split, SplitConfig
+from informer.data import Split, SplitConfig
+from informer.estimators import Baseline
+from informer.evaluation import Stream
 from informer.forecaster import Forecaster
-from informer.stream import Stream
-from tasks.config import RunConfig
-from tasks.evaluate import CHAMPION_NAME
+from tasks.judging import CHAMPION_NAME, further_seeds
+from tasks.monitoring import Promised
 from tasks.replay.gate import Judgement, judge_challenger
 from tasks.replay.parts import split_of
-from tasks.spread import further_seeds
-from tasks.verdict import Promised
+from tasks.settings import RunConfig
 
 __all__ = ["Cost", "Models", "Served"]
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pandas as pd
 
-from informer.data.calendar import pandas_offset
-from informer.data.split import Split, SplitConfig
+from informer.data import Split, SplitConfig
 from informer.errors import ConfigError
-from tasks.config import RunConfig
+from informer.frequency import pandas_offset
+from tasks.settings import RunConfig
 
 __all__ = ["default_start", "moving_split", "split_of"]
 

@@ -8,8 +8,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from informer.errors import ConfigError
-from tasks.config import RunConfig
-from tasks.sections import duration
+from tasks.settings import RunConfig, duration
 
 __all__ = ["DEFAULT", "NEVER", "Policy", "cadence", "read_policies"]
 

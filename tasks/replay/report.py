@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from informer.metrics import summarize
+from informer.evaluation import summarize
 from tasks.replay.engine import Played
 from tasks.replay.models import Cost
 

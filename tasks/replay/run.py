@@ -19,28 +19,25 @@ from prefect import task
 from prefect.artifacts import create_markdown_artifact
 from prefect.cache_policies import NO_CACHE
 
-from tasks.config import RunConfig
-from tasks.files import replaced
-from tasks.home import Home, check_writable
-from tasks.plots import png_data_uri
-from tasks.plots_replay import replay_chart
-from tasks.progress import Progress
 from tasks.replay.advice import Recommendation, recommend
 from tasks.replay.engine import Played, play
 from tasks.replay.models import Cost
+from tasks.replay.plots import replay_chart
 from tasks.replay.policies import NEVER, Policy
-from tasks.replay.report import (
-    Outcome,
-    by_cutoff,
-    by_month,
-    markdown,
-    outcome_of,
-    retrainings_of,
-)
+from tasks.replay.report import Outcome, by_cutoff, by_month, markdown, outcome_of, retrainings_of
 from tasks.replay.stage import Stage, play_references
-from tasks.track import child_run, connect, log_figure, opened_run, resumed_run
+from tasks.runs import (
+    Progress,
+    child_run,
+    connect,
+    log_figure,
+    opened_run,
+    png_data_uri,
+    resumed_run,
+)
+from tasks.settings import Home, RunConfig, check_writable, replaced
 
-__all__ = ["Replayed", "play_policy", "replay_dir", "replay_run", "report"]
+__all__ = ["Replayed", "play_policy", "replay_dir", "replay_run", "write_report"]
 
 SHOWN = ("mse", "mae", "mase", "coverage", "mae_so_far", "churn")
 
@@ -137,7 +134,7 @@ def _log(played: Played, run_id: str, home: Home) -> None:
 
 
 @task(name="report", cache_policy=NO_CACHE)
-def report(
+def write_report(
     played: list[Played], stage: Stage, config: RunConfig, run_id: str, folder: Path, home: Home
 ) -> Replayed:
     """Tables, chart and recommendation, into the folder, MLflow and a Prefect artifact."""

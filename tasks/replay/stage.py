@@ -6,15 +6,15 @@ import pandas as pd
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 
-from informer.baselines import Baseline
-from informer.stream import Scales, Stream
-from tasks.config import RunConfig
-from tasks.prepare import Prepared, read_rows
-from tasks.progress import Progress
+from informer.estimators import Baseline
+from informer.evaluation import Scales, Stream
 from tasks.replay.engine import Played, play
 from tasks.replay.models import Models
 from tasks.replay.parts import default_start, moving_split
 from tasks.replay.policies import Policy, cadence
+from tasks.rows import Prepared, read_rows
+from tasks.runs import Progress
+from tasks.settings import RunConfig
 
 __all__ = ["Stage", "play_references", "set_stage"]
 

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tasks.home import Home
+from tasks.settings import Home
 
 TINY = """\
 data: {source: rows.csv, contract: contracts/tiny.yaml}

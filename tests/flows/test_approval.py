@@ -10,12 +10,13 @@ from pathlib import Path
 import pytest
 
 from flows.__main__ import main
-from tasks.approval import Approval, answered
-from tasks.config import load_config
-from tasks.evaluate import Evaluation, Windows
-from tasks.gate import Decision
-from tasks.ledger import history, read_ledger
-from tasks.track import connect
+from tasks.judging import Decision, Evaluation
+from tasks.judging.approval import Approval, answered
+from tasks.judging.evaluate import Windows
+from tasks.models import read_ledger
+from tasks.models.ledger import history
+from tasks.runs import connect
+from tasks.settings import load_config
 
 ROOT = Path(__file__).parents[2]
 DECISION = Decision("PROMOTE", "test mse 0.4000 beats naive 0.5000", "informer")

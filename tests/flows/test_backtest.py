@@ -10,9 +10,9 @@ import pandas as pd
 import pytest
 
 from flows.__main__ import main
-from tasks.config import load_config
-from tasks.evaluate import METRICS
-from tasks.registry import champion
+from tasks.judging.evaluate import METRICS
+from tasks.models import champion
+from tasks.settings import load_config
 from tests.flows.conftest import answer as run
 
 from .conftest import weather

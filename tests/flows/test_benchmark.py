@@ -12,7 +12,7 @@ import pytest
 from flows import benchmark as command
 from flows.__main__ import main
 from informer.errors import TrainingError
-from informer.metrics import summarize
+from informer.evaluation import summarize
 from tasks.benchmark import run as run_module
 
 N = 300  # hours: 180 train, 60 validate, 60 test
@@ -132,7 +132,7 @@ def test_every_horizon_and_model_has_a_row_of_all_test_windows(runs):
 
 
 def test_the_quantile_loss_is_that_of_the_evaluation(runs, monkeypatch):
-    from informer.backtest import backtest
+    from informer.evaluation import backtest
 
     seen = []
     fit = run_module.Forecaster.fit
@@ -261,7 +261,7 @@ def test_a_known_data_set_without_a_configuration_is_run_by_etth1_s(folder, runs
 
 def test_a_copy_of_a_published_file_goes_by_its_name(etth1_path, tmp_path):
     from tasks.benchmark.source import name_of
-    from tasks.home import Home
+    from tasks.settings import Home
 
     copy = tmp_path / "copy.csv"
     copy.write_bytes(etth1_path.read_bytes())

@@ -12,10 +12,10 @@ import pandas as pd
 import pytest
 
 from flows.__main__ import main
-from tasks.config import load_config
-from tasks.forecast import output_dir
-from tasks.registry import promote_version
-from tasks.vintages import list_vintages, read_vintages
+from tasks.forecasts import output_dir, read_vintages
+from tasks.forecasts.vintages import list_vintages
+from tasks.models import promote_version
+from tasks.settings import load_config
 from tests.flows.conftest import answer as run
 
 pytestmark = pytest.mark.slow

@@ -13,7 +13,7 @@ import torch
 from flows.__main__ import main
 from informer import Forecaster
 from informer.interop import load_reference_checkpoint
-from tasks.evaluate import METRICS
+from tasks.judging.evaluate import METRICS
 
 COLUMNS = ["HUFL", "HULL", "MUFL", "MULL", "LUFL", "LULL", "OT"]
 

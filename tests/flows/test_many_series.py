@@ -16,12 +16,11 @@ import pytest
 from flows.__main__ import main
 from informer.errors import FrameError
 from informer.forecaster import Forecaster
-from tasks.errors import StoreError
-from tasks.fanout import run_chunks
-from tasks.sections import ForecastConfig
-from tasks.vintages import parts_of, read_vintages
-from tests.flows.conftest import answer as run
-from tests.flows.conftest import weather
+from tasks.forecasts import read_vintages
+from tasks.forecasts.fanout import run_chunks
+from tasks.forecasts.vintages import parts_of
+from tasks.settings import ForecastConfig, StoreError
+from tests.flows.conftest import answer as run, weather
 
 pytestmark = pytest.mark.slow
 

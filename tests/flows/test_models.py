@@ -12,11 +12,10 @@ import pandas as pd
 import pytest
 
 from flows.__main__ import main
-from tasks.config import load_config
-from tasks.origin import FLOW_RUN_TAG
-from tasks.registry import champion, promote_version, rollback
-from tests.flows.conftest import answer as run
-from tests.flows.conftest import latest_artifact
+from tasks.models import champion, promote_version, rollback
+from tasks.runs import FLOW_RUN_TAG
+from tasks.settings import load_config
+from tests.flows.conftest import answer as run, latest_artifact
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]  # its first test waits for three retrains
 

@@ -15,9 +15,9 @@ from prefect.events.filters import EventFilter, EventNameFilter, EventResourceFi
 from prefect.events.schemas.events import Event
 
 from flows.__main__ import main
-from tasks.config import load_config
-from tasks.events import DEGRADED, DRIFTED, resource_id
-from tasks.registry import require_champion
+from tasks.models import require_champion
+from tasks.runs import DEGRADED, DRIFTED, resource_id
+from tasks.settings import load_config
 from tests.flows.conftest import answer as run
 
 pytestmark = pytest.mark.slow

@@ -6,7 +6,7 @@ import mlflow
 import pytest
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
-from tasks.reconcile.flow_runs import close_flow_runs
+from tasks.operations import close_flow_runs
 from tests.flows.conftest import make_home
 from tests.servers import ENDLESS, Station, prefect_station, until
 

@@ -19,11 +19,10 @@ from prefect.events import emit_event
 from prefect.events.filters import EventNameFilter, EventRelatedFilter
 from prefect.states import Cancelling, Paused, Pending, Running, Scheduled, Suspended
 
-from tasks.origin import origin_tags
-from tasks.reconcile import flow_runs
-from tasks.reconcile.flow_runs import close_flow_runs, resume, worker_name
-from tasks.reconcile.record import Reconciled
-from tasks.reconcile.stores import close_mlflow_runs
+from tasks.operations import Reconciled, close_flow_runs, close_mlflow_runs, resume
+from tasks.operations.reconcile import flow_runs
+from tasks.operations.reconcile.flow_runs import worker_name
+from tasks.runs.origin import origin_tags
 from tests.servers import until
 
 pytestmark = pytest.mark.slow

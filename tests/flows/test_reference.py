@@ -12,8 +12,8 @@ import pytest
 import torch
 
 from flows.__main__ import main
+from informer.data import StandardScaler
 from informer.data.calendar import calendar_features
-from informer.data.scaler import StandardScaler
 from informer.interop import load_reference_checkpoint
 from tasks.reference import run
 

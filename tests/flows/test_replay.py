@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 
 from flows.__main__ import main
-from tasks.home import Home
+from tasks.settings import Home
 
 TINY = (
     "tiny", "name=played", "split.train=null", "split.val=48", "split.test=60", "train.epochs=1",

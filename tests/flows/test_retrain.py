@@ -14,10 +14,10 @@ import pandas as pd
 import pytest
 
 from flows.__main__ import main
-from tasks.config import load_config
-from tasks.evaluate import METRICS
-from tasks.origin import FLOW_RUN_TAG
-from tasks.registry import champion, promote_version
+from tasks.judging.evaluate import METRICS
+from tasks.models import champion, promote_version
+from tasks.runs import FLOW_RUN_TAG
+from tasks.settings import load_config
 
 
 def run(capsys, *argv: str) -> dict:

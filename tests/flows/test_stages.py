@@ -19,8 +19,8 @@ import pytest
 
 import flows.retrain as retrain_module
 from flows.__main__ import main
-from tasks.errors import StoreError
-from tasks.origin import FLOW_RUN_TAG
+from tasks.runs import FLOW_RUN_TAG
+from tasks.settings import StoreError
 
 ROOT = Path(__file__).parents[2]
 STOP_S = 15

@@ -11,7 +11,7 @@ import psutil
 import pytest
 from optuna.trial import FrozenTrial, TrialState
 
-from tasks.studies import history_of
+from tasks.fitting.studies import history_of
 from tests.flows.conftest import make_home
 from tests.postgres import postgres
 from tests.servers import Station, kill, prefect_station, until

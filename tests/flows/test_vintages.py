@@ -16,10 +16,10 @@ import pandas as pd
 import pytest
 
 from flows.__main__ import main
-from informer.data.frame import regular_frame
-from tasks.config import load_config
-from tasks.registry import champion
-from tasks.vintages import read_vintages
+from informer.data import regular_frame
+from tasks.forecasts import read_vintages
+from tasks.models import champion
+from tasks.settings import load_config
 from tests.flows.conftest import answer as run
 
 pytestmark = pytest.mark.slow

@@ -12,10 +12,10 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from informer import Forecaster, ForecasterConfig, FrameConfig, InformerConfig, TrainingConfig
-from informer.calibration import LocalScale
 from informer.config import BESIDE_THE_PAPER
 from informer.errors import CheckpointError, ConfigError, FrameError
-from informer.training.records import best_val_loss
+from informer.estimators import LocalScale
+from informer.training import best_val_loss
 
 N_ROWS = 240
 FRAME = FrameConfig(columns=("load", "heat"), target="load", features="M")

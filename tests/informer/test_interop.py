@@ -11,7 +11,7 @@ import torch
 from informer.config import BESIDE_THE_PAPER, InformerConfig
 from informer.errors import CheckpointError, ConfigError
 from informer.interop import load_reference_checkpoint, save_reference_checkpoint
-from informer.nn.model import Informer
+from informer.nn import Informer
 
 
 @pytest.fixture

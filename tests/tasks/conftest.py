@@ -13,8 +13,8 @@ import pandas as pd
 import pytest
 
 from informer import Forecaster, ForecasterConfig, FrameConfig, InformerConfig
-from tasks.home import Home
-from tasks.track import connect
+from tasks.runs import connect
+from tasks.settings import Home
 
 NAME = "tiny"
 

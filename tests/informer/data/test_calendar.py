@@ -4,13 +4,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from informer.data.calendar import (
-    calendar_features,
-    future_times,
-    n_calendar_features,
-    pandas_offset,
-)
+from informer.data.calendar import calendar_features, future_times
 from informer.errors import ConfigError
+from informer.frequency import n_calendar_features, pandas_offset
 
 
 @pytest.fixture(scope="module")

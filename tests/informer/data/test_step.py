@@ -3,8 +3,8 @@
 import pandas as pd
 import pytest
 
-from informer.data.calendar import pandas_offset
 from informer.data.step import infer_freq
+from informer.frequency import pandas_offset
 
 STEPS = [
     "s", "min", "15min", "h", "3h", "D", "2D", "B", "W-MON", "W-SUN", "MS", "ME", "BME", "QS", "QE",

@@ -4,8 +4,7 @@ import math
 
 import pytest
 import torch
-from hypothesis import assume, given, settings
-from hypothesis import strategies as st
+from hypothesis import assume, given, settings, strategies as st
 
 from informer.nn.attention import (
     AttentionLayer,
@@ -15,10 +14,9 @@ from informer.nn.attention import (
     n_kept,
     prob_sparse_reference,
 )
-from informer.ops import full_attention, sparsity
+from informer.ops import full_attention, prob_sparse_fast, sparsity
 from informer.ops.dropout import Mask, drop
 from informer.ops.kernel import load_kernel
-from informer.ops.prob_sparse import prob_sparse_fast
 from informer.ops.sparsity import measure_sparsity
 
 

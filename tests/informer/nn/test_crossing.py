@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from informer.nn.crossing import Timing, crossing, measure
+from informer.nn.crossing import Timing, crossing_length, measure
 
 
 @pytest.mark.parametrize(
@@ -13,7 +13,7 @@ from informer.nn.crossing import Timing, crossing, measure
 )
 def test_the_crossing_is_the_length_from_which_on_prob_sparse_always_wins(prob, expected):
     timings = [Timing(length, p, 1.0) for length, p in zip((100, 200, 300), prob, strict=True)]
-    assert crossing(timings) == expected
+    assert crossing_length(timings) == expected
 
 
 def test_both_attentions_are_timed_at_each_length():

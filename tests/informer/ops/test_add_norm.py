@@ -4,12 +4,11 @@ import copy
 
 import pytest
 import torch
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 from torch import nn
 
 from informer.ops import add_norm as module
-from informer.ops.add_norm import add_norm
+from informer.ops.add_norm import add_norm_fast
 from informer.ops.dropout import Dropout, Mask, drop
 from informer.ops.kernel import load_kernel
 
@@ -35,7 +34,7 @@ def test_values_and_gradients_are_those_of_the_separate_layers(shape, p, seed):
     direction = torch.randn(shape)
 
     torch.manual_seed(seed)
-    y = add_norm(residual, x, dropout, norm)
+    y = add_norm_fast(residual, x, dropout, norm)
     inputs = (residual, x, norm.weight, norm.bias)
     found = torch.autograd.grad(y, inputs, direction)
 
@@ -51,7 +50,7 @@ def test_many_threads_sum_the_gradients_of_weight_and_bias():
     residual, x = torch.randn(64, 96, 32), torch.randn(64, 96, 32)
     norm, dropout = layer_norm(32), Dropout(0.0, is_fast=True)
     found = torch.autograd.grad(
-        add_norm(residual, x, dropout, norm).square().sum(), tuple(norm.parameters())
+        add_norm_fast(residual, x, dropout, norm).square().sum(), tuple(norm.parameters())
     )
     wanted = torch.autograd.grad(norm(residual + x).square().sum(), tuple(norm.parameters()))
     torch.testing.assert_close(found, wanted, atol=1e-2, rtol=1e-4)
@@ -61,7 +60,7 @@ def test_outside_training_nothing_is_dropped_or_drawn():
     x = torch.randn(4, 5, 8)
     norm, dropout = layer_norm(8), Dropout(0.9, is_fast=True).eval()
     state = torch.random.get_rng_state()
-    torch.testing.assert_close(add_norm(x, x, dropout, norm), norm(x + x))
+    torch.testing.assert_close(add_norm_fast(x, x, dropout, norm), norm(x + x))
     assert torch.equal(state, torch.random.get_rng_state())
 
 
@@ -69,7 +68,7 @@ def test_rows_cut_out_of_a_larger_tensor_are_taken_as_they_are():
     wide = torch.randn(3, 10, 8)
     norm, dropout = layer_norm(8), Dropout(0.0, is_fast=True)
     residual, x = wide[:, -4:], wide[:, :4]
-    torch.testing.assert_close(add_norm(residual, x, dropout, norm), norm(residual + x))
+    torch.testing.assert_close(add_norm_fast(residual, x, dropout, norm), norm(residual + x))
 
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float64])
@@ -77,7 +76,7 @@ def test_other_precisions_go_through_the_layers_of_torch(dtype, monkeypatch):
     monkeypatch.setattr(module, "call", lambda *_: pytest.fail("the C function was called"))
     x = torch.randn(2, 3, 8, dtype=dtype)
     norm = copy.deepcopy(layer_norm(8)).to(dtype)
-    y = add_norm(x, x, Dropout(0.0, is_fast=True), norm)
+    y = add_norm_fast(x, x, Dropout(0.0, is_fast=True), norm)
     torch.testing.assert_close(y, norm(x + x))
 
 
@@ -85,7 +84,7 @@ def test_the_mask_is_the_one_that_dropout_makes_of_the_seed():
     x = torch.ones(50, 16)
     norm = nn.LayerNorm(16)
     torch.manual_seed(3)
-    y = add_norm(torch.zeros_like(x), x, Dropout(0.5, is_fast=True).train(), norm)
+    y = add_norm_fast(torch.zeros_like(x), x, Dropout(0.5, is_fast=True).train(), norm)
     torch.manual_seed(3)
     torch.testing.assert_close(y, norm(drop(x, Mask.draw(0.5))))
 
@@ -95,7 +94,7 @@ def test_under_autocast_rows_of_both_precisions_are_normalised_in_float32():
     x = torch.randn(4, 6, 16).bfloat16().requires_grad_()
     norm, dropout = layer_norm(16), Dropout(0.0, is_fast=True)
     with torch.autocast("cpu", torch.bfloat16):
-        y = add_norm(residual, x, dropout, norm)
+        y = add_norm_fast(residual, x, dropout, norm)
     assert y.dtype == torch.float32
     torch.testing.assert_close(y, norm(residual + x.float()), atol=1e-5, rtol=1e-5)
     grads = torch.autograd.grad(y.square().sum(), (residual, x))

@@ -6,7 +6,7 @@ from torch.nn import functional as F
 
 from informer.ops import feed_forward as module
 from informer.ops.dropout import Mask, drop
-from informer.ops.feed_forward import feed_forward
+from informer.ops.feed_forward import feed_forward_fast
 from informer.ops.kernel import load_kernel
 
 
@@ -37,7 +37,7 @@ def test_chunks_compute_what_one_piece_does(activation, dropout, monkeypatch):
     mask = Mask(dropout, seed=99) if dropout else None
     monkeypatch.setattr(Mask, "draw", lambda p: mask)
     x, *parameters = draw()
-    y = feed_forward(x, tuple(parameters), activation, dropout)
+    y = feed_forward_fast(x, tuple(parameters), activation, dropout)
     expected = in_one_piece(x, parameters, activation, mask)
     torch.testing.assert_close(y, expected)
     direction = torch.linspace(-1, 1, y.numel()).view_as(y)
@@ -49,21 +49,21 @@ def test_chunks_compute_what_one_piece_does(activation, dropout, monkeypatch):
 def test_gradients_are_those_of_finite_differences():
     inputs = draw(torch.float64)
     assert torch.autograd.gradcheck(
-        lambda x, *parameters: feed_forward(x, parameters, "gelu", 0.0), inputs
+        lambda x, *parameters: feed_forward_fast(x, parameters, "gelu", 0.0), inputs
     )
 
 
 def test_without_a_graph_it_is_one_piece():
     x, *parameters = draw()
     with torch.no_grad():
-        y = feed_forward(x, tuple(parameters), "gelu", 0.0)
+        y = feed_forward_fast(x, tuple(parameters), "gelu", 0.0)
         torch.testing.assert_close(y, in_one_piece(x, parameters, "gelu"))
 
 
 def test_under_autocast_weights_and_gradients_keep_their_precision():
     x, *parameters = draw()
     with torch.autocast("cpu", torch.bfloat16):
-        y = feed_forward(x, tuple(parameters), "gelu", 0.0)
+        y = feed_forward_fast(x, tuple(parameters), "gelu", 0.0)
     assert y.dtype == torch.bfloat16
     expected = in_one_piece(x, parameters, "gelu")
     torch.testing.assert_close(y.float(), expected, atol=0.15, rtol=0.05)

@@ -3,7 +3,8 @@
 import pytest
 import torch
 
-from informer.nn.attention import AttentionLayer, ProbAttention
+from informer.nn import ProbAttention
+from informer.nn.attention import AttentionLayer
 from informer.ops import self_attention
 from informer.ops.self_attention import _is_low_rank
 

@@ -7,8 +7,7 @@ import warnings
 
 import pytest
 import torch
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 from informer.ops import kernel, sparsity
 from informer.ops.sparsity import measure_gathered, measure_sparsity, measure_tiled

@@ -7,7 +7,7 @@ import torch
 
 from informer.config import InformerConfig
 from informer.errors import ConfigError
-from informer.nn.model import Informer
+from informer.nn import Informer
 from informer.training.losses import LOSSES, loss_for, pinball
 from tests.informer.training.tiny import make_network
 

@@ -13,7 +13,7 @@ import torch
 
 from informer.config import InformerConfig, TrainingConfig
 from informer.errors import TrainingError
-from informer.nn.model import Informer
+from informer.nn import Informer
 from informer.training.loop import fit
 from tests.informer.training.tiny import (
     LABEL_LEN,

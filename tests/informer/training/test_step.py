@@ -9,12 +9,11 @@ import pytest
 import torch
 
 from informer.config import InformerConfig
+from informer.data import ETT_HOUR, StandardScaler, Windows
 from informer.data.calendar import calendar_features
-from informer.data.scaler import StandardScaler
-from informer.data.split import ETT_HOUR
-from informer.data.windows import Windows, window_origins
+from informer.data.windows import window_origins
 from informer.errors import ConfigError
-from informer.nn.model import Informer
+from informer.nn import Informer
 from informer.training.losses import LOSSES
 from informer.training.step import evaluate, forecast_loss, train_step
 from tests.informer.training.tiny import make_network, make_windows

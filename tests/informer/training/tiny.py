@@ -3,7 +3,8 @@
 import torch
 from torch import nn
 
-from informer.data.windows import Windows, window_origins
+from informer.data import Windows
+from informer.data.windows import window_origins
 
 SEQ_LEN, LABEL_LEN, PRED_LEN, N_CHANNELS, N_MARKS = 12, 6, 4, 2, 1
 

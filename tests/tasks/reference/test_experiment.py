@@ -12,8 +12,6 @@ import pytest
 from flows.parser import make_parser
 from informer import ConfigError, FrameError, InformerConfig, TrainingConfig
 from informer.interop import config_from_flags
-from tasks.errors import SourceError
-from tasks.home import Home
 from tasks.reference.experiment import (
     Experiment,
     make_experiment,
@@ -22,6 +20,7 @@ from tasks.reference.experiment import (
     training_config,
 )
 from tasks.reference.flags import Flags, read_flags
+from tasks.settings import Home, SourceError
 
 SMALL = ["--data", "custom", "--root_path", ".", "--data_path", "a.csv", "--target", "load"]
 SIZES = ["--seq_len", "12", "--label_len", "6", "--pred_len", "4"]

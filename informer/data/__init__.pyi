@@ -1,0 +1,30 @@
+from .calendar import (
+    future_times as future_times,
+)
+from .chunks import series_chunks as series_chunks
+from .continuation import (
+    Continuation as Continuation,
+    continued as continued,
+)
+from .frame import (
+    long_targets as long_targets,
+    parse_times as parse_times,
+    regular_frame as regular_frame,
+    regular_panel as regular_panel,
+    series_names as series_names,
+)
+from .mapped import map_panel as map_panel
+from .panel import Panel as Panel
+from .scaler import StandardScaler as StandardScaler
+from .split import (
+    ETT_HOUR as ETT_HOUR,
+    ETT_MINUTE as ETT_MINUTE,
+    Split as Split,
+    SplitConfig as SplitConfig,
+    tail_start as tail_start,
+)
+from .step import infer_freq as infer_freq
+from .windows import (
+    Batch as Batch,
+    Windows as Windows,
+)

@@ -1,0 +1,181 @@
+"""Forecasts that take no training, which any model has to beat.
+
+All read the same windows as the network, in scaled space, and forecast the last C_t channels.
+
+B windows of a batch   L look_back   P pred_len   C channels   C_t targets   N train windows
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal, TypeAlias, get_args
+
+import torch
+from torch import Tensor
+
+from informer.config import ForecasterConfig
+from informer.data import Windows
+from informer.estimators.classical import Classical, ClassicalName
+
+__all__ = [
+    "CLASSICAL", "LINEAR_WEIGHT", "Baseline", "BaselinePredictor", "ClosedFormLinear", "Naive",
+    "SeasonalNaive", "calibration_windows", "fit_baseline", "look_back_of",
+    "restore_baseline",
+]  # fmt: skip
+
+Baseline = Literal["naive", "seasonal_naive", "linear", ClassicalName]
+CLASSICAL: tuple[str, ...] = get_args(ClassicalName)
+
+N_CALIBRATION = 99  # windows that calibrate a model which is fitted anew for each
+LINEAR_WEIGHT = "linear.weight"
+PENALTIES = (1e-4, 1e-3, 1e-2, 1e-1, 1.0)
+CHUNK = 2048
+
+
+@dataclass(frozen=True)
+class Naive:
+    """Repeats the last value; hard to beat where the level wanders and no season is strong."""
+
+    @property
+    def look_back(self) -> int:
+        """Rows of history that a forecast reads."""
+        return 1
+
+    def predict(self, windows: Windows, index: Tensor) -> Tensor:
+        """(B, P, C_t) forecasts of the windows numbered by `index`, scaled."""
+        last = windows.targets(windows.origins[index] - 1)  # (B, C_t)
+        return last[:, None].repeat(1, windows.pred_len, 1)
+
+
+@dataclass(frozen=True)
+class SeasonalNaive:
+    """Repeats the last season: step h takes the value `season` steps before it, or a multiple."""
+
+    season: int
+
+    @property
+    def look_back(self) -> int:
+        """Rows of history that a forecast reads."""
+        return self.season
+
+    def predict(self, windows: Windows, index: Tensor) -> Tensor:
+        """(B, P, C_t) forecasts of the windows numbered by `index`, scaled."""
+        ahead = torch.arange(windows.pred_len, device=index.device) % self.season
+        rows = windows.origins[index][:, None] - self.season + ahead  # (B, P)
+        return windows.targets(rows)
+
+
+@dataclass(frozen=True)
+class ClosedFormLinear:
+    """One ridge regression for all channels, on the history less its last value.
+
+    weight: (L, P). Solved from the normal equations, so that its cost is one pass over the data:
+    the linear map of Zeng et al. (AAAI 2023), NLinear, without gradient descent.
+    """
+
+    weight: Tensor
+
+    @property
+    def look_back(self) -> int:
+        """L, rows of history that a forecast reads."""
+        return int(self.weight.shape[0])
+
+    @classmethod
+    def fit(cls, train: Windows, val: Windows, look_back: int) -> ClosedFormLinear:
+        """Solve on the train windows; the penalty is the one that errs least on `val`.
+
+        Every origin of both must have `look_back` rows of its own series before it.
+        """
+        gram = torch.zeros(look_back, look_back, dtype=torch.float64)
+        cross = torch.zeros(look_back, train.pred_len, dtype=torch.float64)
+        n_rows = 0
+        for index in torch.split(torch.arange(len(train)), CHUNK):
+            x, y, _ = differences(train, index, look_back)
+            gram += (x.mT @ x).double()
+            cross += (x.mT @ y).double()
+            n_rows += len(x)
+        identity = torch.eye(look_back, dtype=torch.float64)
+        candidates = [
+            cls(weight=torch.linalg.solve(gram + penalty * n_rows * identity, cross).float())
+            for penalty in PENALTIES
+        ]
+        losses = [_squared_error(candidate, val) for candidate in candidates]
+        return candidates[losses.index(min(losses))]
+
+    def predict(self, windows: Windows, index: Tensor) -> Tensor:
+        """(B, P, C_t) forecasts of the windows numbered by `index`, scaled."""
+        x, _, last = differences(windows, index, self.look_back)
+        flat = x @ self.weight.to(x.device)  # (B * C_t, P)
+        return flat.view(len(index), -1, windows.pred_len).mT + last
+
+
+def differences(windows: Windows, index: Tensor, look_back: int) -> tuple[Tensor, Tensor, Tensor]:
+    """History and horizon less the last value: (B * C_t, L), (B * C_t, P), and it, (B, 1, C_t)."""
+    origins = windows.origins[index][:, None]
+    past = windows.targets(origins + torch.arange(-look_back, 0, device=index.device))
+    future = windows.targets(origins + torch.arange(windows.pred_len, device=index.device))
+    last = past[:, -1:]
+    x = (past - last).mT.reshape(-1, look_back)  # (B * C_t, L)
+    y = (future - last).mT.reshape(-1, windows.pred_len)  # (B * C_t, P)
+    return x, y, last
+
+
+def _squared_error(candidate: ClosedFormLinear, windows: Windows) -> float:
+    total = 0.0
+    for index in torch.split(torch.arange(len(windows)), CHUNK):
+        x, y, _ = differences(windows, index, candidate.look_back)
+        total += float(((x @ candidate.weight - y) ** 2).sum())
+    return total
+
+
+BaselinePredictor: TypeAlias = Naive | SeasonalNaive | ClosedFormLinear | Classical
+
+
+def look_back_of(name: Baseline, config: ForecasterConfig) -> int:
+    """Rows of history that the baseline reads."""
+    if name == "linear":
+        return config.look_back
+    return _without_weights(name, config).look_back
+
+
+def fit_baseline(
+    name: Baseline, train: Windows, val: Windows, config: ForecasterConfig
+) -> BaselinePredictor:
+    """The baseline, fitted where there is something to fit.
+
+    Raises:
+        ConfigError: it is a classical one, and the library behind it is not installed.
+    """
+    if name == "linear":
+        return ClosedFormLinear.fit(train, val, config.look_back)
+    return _without_weights(name, config)
+
+
+def restore_baseline(
+    name: Baseline, config: ForecasterConfig, tensors: Mapping[str, Tensor]
+) -> BaselinePredictor:
+    """The baseline as it was saved with its `weights`.
+
+    Raises:
+        ConfigError: it is a classical one, and the library behind it is not installed.
+    """
+    if name == "linear":
+        return ClosedFormLinear(tensors[LINEAR_WEIGHT])
+    return _without_weights(name, config)
+
+
+def calibration_windows(name: Baseline, val: Windows) -> Windows:
+    """The validation windows whose residuals make the intervals: of a classical model, some."""
+    if name not in CLASSICAL or len(val) <= N_CALIBRATION:
+        return val
+    return val.subset(torch.linspace(0, len(val) - 1, N_CALIBRATION).round().long())
+
+
+def _without_weights(name: Baseline, config: ForecasterConfig) -> BaselinePredictor:
+    if name == "naive":
+        return Naive()
+    if name == "seasonal_naive":
+        return SeasonalNaive(config.season)
+    assert name != "linear"
+    return Classical(name, config.season, config.classical_rows)

@@ -1,0 +1,222 @@
+"""How far a forecast may be off: intervals from the residuals of the validation rows.
+
+Residuals are measured in units of how restless the window is that the forecast was made from, so
+that an interval found in a calm season is wide enough in a restless one (locally scaled split
+conformal prediction; Lei et al., JASA 2018, section 5.2).
+
+B windows of a batch   N windows   P pred_len   C_t targets   Q quantiles   T rows   L seq_len
+K forecasts of each value: 1, or Q from a network of quantiles
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from informer.data import Windows
+from informer.estimators.baselines import ClosedFormLinear, SeasonalNaive
+from informer.estimators.predictor import NetworkPredictor, Predictor, n_forecasts, predict_levels
+
+__all__ = ["Calibration", "LocalScale", "calibrate"]
+
+Form = Literal["none", "step", "season", "deviation"]
+
+FORMS: tuple[Form, ...] = ("step", "season", "deviation")
+SHARES = (0.5, 0.75, 1.0)
+LEAST = 0.05  # of the typical restlessness, which a window that stands still is taken to have
+# What the form of the scale is chosen by: an interval, stretches of time, and in each so many
+# windows at least and so many steps of the horizon.
+INTERVAL, PROMISED = (0.1, 0.9), 0.8
+N_BLOCKS, MIN_IN_BLOCK, N_STEPS, MAX_JUDGED = 12, 40, 8, 4096
+REACH = 2  # how far apart two stretches are at most of which one is calibrated on the other
+MAX_ENTRIES = 2**26  # residuals held at once; with more, fewer windows are taken, evenly
+CHUNK = 1024
+
+
+@dataclass(frozen=True)
+class LocalScale:
+    """How restless a window's past is, against the train windows; 1 where it is as usual.
+
+    Attributes:
+        form: what is measured over the L rows that the network reads: the mean absolute change
+            from step to step or from season to season, or the deviation; `none` for always 1.
+        lag: steps between the values of a change.
+        share: the exponent that draws the ratio to 1: 1 keeps it, 0 would make it 1.
+        typical: (C_t,) mean of the measure over the train windows, scaled.
+    """
+
+    form: Form
+    lag: int
+    share: float
+    typical: Tensor
+
+    @classmethod
+    def fit(cls, form: Form, season: int, share: float, train: Windows) -> LocalScale:
+        """Measure what is usual on the train windows."""
+        lag = season if form == "season" else 1
+        parts = torch.split(torch.arange(len(train)), CHUNK)
+        measured = torch.cat([_restlessness(train, part, form, lag) for part in parts])
+        return cls(form, lag, share, measured.mean(dim=0))
+
+    def of(self, windows: Windows, index: Tensor) -> Tensor:
+        """(B, C_t) scale of the windows numbered by `index`."""
+        if self.form == "none":
+            return torch.ones(len(index), windows.n_targets)
+        own = _restlessness(windows, index, self.form, self.lag)
+        usual = self.typical.where(self.typical > 0, 1.0)
+        return (own / usual).clamp(min=LEAST) ** self.share
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """What turns forecasts into calibrated quantiles.
+
+    Attributes:
+        offsets: (Q, P, C_t) quantiles of truth less forecast, scaled, at a local scale of 1.
+        scale: the local scale.
+    """
+
+    offsets: Tensor
+    scale: LocalScale
+
+    def quantiles(self, forecast: Tensor, windows: Windows, index: Tensor) -> Tensor:
+        """(B, Q, P, C_t) rising quantiles for forecasts (B, K, P, C_t) of the windows `index`."""
+        scale = self.scale.of(windows, index)[:, None, None]  # (B, 1, 1, C_t)
+        quantiles = forecast + scale * self.offsets
+        return quantiles if forecast.shape[1] == 1 else quantiles.sort(dim=1).values
+
+
+def calibrate(
+    predictor: Predictor,
+    train: Windows,
+    val: Windows,
+    observed: npt.NDArray[np.bool_],
+    when: npt.NDArray[np.int64],
+    quantiles: tuple[float, ...],
+    season: int,
+) -> Calibration:
+    """Quantiles of the validation residuals (split conformal, Vovk et al. 2005), locally scaled.
+
+    With n residuals the level q takes the ceil((n + 1) q)-th smallest above the median and the
+    floor((n + 1) q)-th below it, so that an interval covers at least its nominal share where
+    validation and test rows are exchangeable. A network's own quantiles are moved each by the
+    quantile of its own residuals (as Romano et al., NeurIPS 2019, move the ends of an interval).
+    A network's residuals on the rows that it was trained on say little, and a classical model is
+    too slow to forecast them all, so the form of the scale is chosen with the linear model's in
+    their place, see `_evenest`.
+
+    Args:
+        predictor: what forecasts.
+        train: windows that say which restlessness is usual.
+        val: N windows whose horizons lie in the validation rows.
+        observed: (T, C) False where a value was filled; its residual does not count.
+        when: (T,) position in time of each row.
+        quantiles: Q levels.
+        season: steps in a season.
+    """
+    judge = predictor
+    if not isinstance(predictor, ClosedFormLinear | SeasonalNaive):
+        judge = _linear_in_place_of(predictor, train, val)
+    scale = _evenest(judge, train, val, observed, when, season)
+    val = _thinned(val, MAX_ENTRIES // (n_forecasts(predictor) * val.pred_len * val.n_targets))
+    error = _residuals(predictor, val, observed)  # (N, K, P, C_t)
+    own = scale.of(val, torch.arange(len(val)))[:, None, None]  # (N, 1, 1, C_t)
+    return Calibration(_conformal(error / own, quantiles), scale)
+
+
+def _linear_in_place_of(predictor: Predictor, train: Windows, val: Windows) -> Predictor:
+    """The closed-form linear model: the network's highway where it has one."""
+    if isinstance(predictor, NetworkPredictor) and predictor.models[0].config.linear_highway:
+        return ClosedFormLinear(predictor.models[0].highway)
+    return ClosedFormLinear.fit(train, val, train.seq_len)
+
+
+def _evenest(
+    judge: Predictor,
+    train: Windows,
+    val: Windows,
+    observed: npt.NDArray[np.bool_],
+    when: npt.NDArray[np.int64],
+    season: int,
+) -> LocalScale:
+    """The scale under which an interval that suits one stretch of time suits the next one best.
+
+    Train and validation windows are cut into `N_BLOCKS` stretches; an interval calibrated on each
+    is tried on those at most `REACH` away, and the scale with the least mean deviation from the
+    promised coverage is taken. The later rows that it has to serve are another such neighbour.
+    """
+    plain = LocalScale("none", 1, 1.0, torch.ones(val.n_targets))
+    known = replace(train, origins=torch.cat((train.origins, val.origins)))
+    known = _thinned(known, MAX_JUDGED)
+    time = when[known.origins.numpy()]
+    bounds = np.quantile(time, np.linspace(0, 1, N_BLOCKS + 1)[1:-1])
+    block = torch.from_numpy(np.searchsorted(bounds, time))
+    if torch.bincount(block, minlength=N_BLOCKS).min() < MIN_IN_BLOCK or train.seq_len < 2:
+        return plain
+    error = _residuals(judge, known, observed)[:, :, :: max(1, val.pred_len // N_STEPS)]
+    index = torch.arange(len(known))
+    forms = [form for form in FORMS if form != "season" or season < train.seq_len]
+    scales = [LocalScale.fit(form, season, share, train) for form in forms for share in SHARES]
+    candidates = [plain, *scales]
+    misses = [
+        _mean_miss(error / scale.of(known, index)[:, None, None], block) for scale in candidates
+    ]
+    return candidates[misses.index(min(misses))]
+
+
+def _mean_miss(error: Tensor, block: Tensor) -> float:
+    """How far the coverage of each block's interval in its neighbours is from `PROMISED`."""
+    parts = [error[block == i, 0] for i in range(N_BLOCKS)]
+    misses = []
+    for i, part in enumerate(parts):
+        low, high = _conformal(part.unsqueeze(1), INTERVAL)
+        for other in parts[max(0, i - REACH) : i] + parts[i + 1 : i + 1 + REACH]:
+            seen = ~other.isnan()
+            inside = ((other >= low) & (other <= high) & seen).sum() / seen.sum().clamp(min=1)
+            misses.append(abs(float(inside) - PROMISED))
+    return sum(misses) / len(misses)
+
+
+def _restlessness(windows: Windows, index: Tensor, form: Form, lag: int) -> Tensor:
+    """(B, C_t) the measure `form` over the past of the windows numbered by `index`."""
+    rows = windows.origins[index][:, None] + torch.arange(-windows.seq_len, 0)  # (B, L)
+    past = windows.targets(rows)  # (B, L, C_t)
+    if form == "deviation":
+        return past.std(dim=1, correction=0)
+    return (past[:, lag:] - past[:, :-lag]).abs().mean(dim=1)
+
+
+def _thinned(windows: Windows, n_most: int) -> Windows:
+    """At most `n_most` of the windows, evenly spread."""
+    return windows.subset(slice(None, None, max(1, math.ceil(len(windows) / max(1, n_most)))))
+
+
+def _residuals(predictor: Predictor, val: Windows, observed: npt.NDArray[np.bool_]) -> Tensor:
+    """(N, K, P, C_t) truth less forecast, scaled; NaN where nothing was observed."""
+    seen = torch.from_numpy(observed[:, -val.n_targets :])
+    parts = []
+    for index, forecast in predict_levels(predictor, val):
+        rows = val.origins[index][:, None] + torch.arange(val.pred_len)  # (B, P)
+        truth = val.targets(rows).masked_fill(~seen[rows], torch.nan)
+        parts.append(truth.unsqueeze(1) - forecast)
+    return torch.cat(parts)
+
+
+def _conformal(error: Tensor, levels: tuple[float, ...]) -> Tensor:
+    """(Q, P, C_t) quantiles of (N, K, P, C_t) over its windows; 0 where nothing was observed."""
+    ordered = error.sort(dim=0).values  # NaN last
+    count = (~ordered.isnan()).sum(dim=0)  # (K, P, C_t)
+    offsets = []
+    for i, level in enumerate(levels):
+        k = min(i, error.shape[1] - 1)
+        exact = (count[k] + 1) * level
+        rank = exact.ceil() if level > 0.5 else exact.floor()
+        place = torch.minimum(rank.long().clamp(min=1), count[k].clamp(min=1)) - 1
+        offsets.append(ordered[:, k].gather(0, place[None])[0])
+    return torch.stack(offsets).nan_to_num(0.0)

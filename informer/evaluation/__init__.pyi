@@ -1,0 +1,47 @@
+from .backtest import (
+    Backtest as Backtest,
+    backtest as backtest,
+)
+from .churn import forecast_churn as forecast_churn
+from .comparison import (
+    Comparison as Comparison,
+    block_bootstrap as block_bootstrap,
+    diebold_mariano as diebold_mariano,
+    overlapping as overlapping,
+)
+from .drift import (
+    Bins as Bins,
+    channel_values as channel_values,
+    drift_table as drift_table,
+    ks as ks,
+    psi as psi,
+    smoothed as smoothed,
+)
+from .explain import (
+    PARTS as PARTS,
+    Origin as Origin,
+    covariates_of as covariates_of,
+    explain_change as explain_change,
+)
+from .metrics import summarize as summarize
+from .origins import paired_losses as paired_losses
+from .realized import (
+    joined as joined,
+    realized_errors as realized_errors,
+    scored as scored,
+    train_scales as train_scales,
+)
+from .rolling import (
+    Rolled as Rolled,
+    roll as roll,
+)
+from .scoring import (
+    mase_scales as mase_scales,
+    measured as measured,
+    score_windows as score_windows,
+)
+from .stream import (
+    Scales as Scales,
+    Stream as Stream,
+    moves as moves,
+)

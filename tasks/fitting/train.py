@@ -1,0 +1,103 @@
+"""The training of the model that will be judged, with its curves in MLflow."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import mlflow
+from prefect import task
+
+from informer.forecaster import Forecaster
+from informer.training import EpochRecord, best_val_loss
+from tasks.fitting.tune import Tuned, log_study
+from tasks.rows import Prepared, history
+from tasks.runs import Progress, connect, learning_curve, log_figure, resumed_run, stage_key
+from tasks.settings import Home, RunConfig
+
+__all__ = ["Trained", "log_training", "train_model"]
+
+CURVES = ("train_loss", "val_loss", "learning_rate")
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A trained model.
+
+    Attributes:
+        model_dir: where `Forecaster.load` finds it.
+        config: the configuration with the tuned values in it.
+        val_loss: the validation loss of the epoch that was kept; of an ensemble the mean.
+        seconds: what the training took.
+        run_id: the MLflow run that saw it.
+    """
+
+    model_dir: Path
+    config: RunConfig
+    val_loss: float
+    seconds: float
+    run_id: str
+
+
+def _key(given: dict[str, Any]) -> str:
+    prepared, tuned = given["prepared"], given["tuned"]
+    best = given["config"].with_values(tuned.values)
+    parts = best.parts("frame", "split", "model", "train", "baselines", "ensemble")
+    return stage_key("train", given["home"], prepared.snapshot.sha256, parts)
+
+
+@task(name="train", cache_key_fn=lambda _context, given: _key(given), persist_result=True)
+def train_model(
+    prepared: Prepared, config: RunConfig, tuned: Tuned, run_id: str, home: Home
+) -> Trained:
+    """Train with the best values found; stopped by validation, resumed from its checkpoint."""
+    best = config.with_values(tuned.values)
+    folder = home.stage_dir(_key(locals()))
+    client = connect(home)
+    with (
+        resumed_run(run_id, home, system_metrics=True),
+        Progress("train", best.ensemble * best.train.epochs) as progress,
+    ):
+
+        def on_epoch(record: EpochRecord) -> None:
+            for name, value in _curves(record).items():
+                client.log_metric(run_id, name, value, step=record.epoch)
+            if record.epoch > 0:
+                progress.advance(f"epoch {record.epoch}, val loss {record.val_loss:.4f}")
+
+        forecaster = Forecaster.fit(
+            history(prepared, best.frame),
+            best.forecaster_for(prepared.split),
+            checkpoint_dir=folder / "checkpoints",
+            on_epoch=on_epoch,
+        )
+    return Trained(
+        forecaster.save(folder / "model"),
+        best,
+        best_val_loss(forecaster.history),
+        sum(record.seconds for record in forecaster.history),
+        run_id,
+    )
+
+
+def _curves(record: EpochRecord) -> dict[str, float]:
+    """The metrics of an epoch by name; of an ensemble's second network on, with its number."""
+    suffix = "" if record.member == 1 else str(record.member)
+    values = {f"{name}{suffix}": float(getattr(record, name)) for name in CURVES}
+    return {name: value for name, value in values.items() if not math.isnan(value)}
+
+
+def log_training(trained: Trained, tuned: Tuned, run_id: str, home: Home) -> None:
+    """Show the study and the training with a run, its own or one that takes it over."""
+    records = Forecaster.load(trained.model_dir).history
+    first = [asdict(record) for record in records if record.member == 1]
+    with resumed_run(run_id, home):
+        log_study(tuned)
+        log_figure(learning_curve(first), "learning-curve")
+        mlflow.log_params({f"tuned.{name}": value for name, value in tuned.values.items()})
+        mlflow.set_tag("trained_in_run", trained.run_id)
+        if trained.run_id != run_id:
+            for record in records:
+                mlflow.log_metrics(_curves(record), step=record.epoch)

@@ -1,0 +1,168 @@
+"""The search for hyper-parameters: a resumable Optuna study, by one process or by several."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import mlflow
+from optuna.trial import TrialState
+from prefect import get_run_logger, task
+from prefect.artifacts import create_table_artifact
+
+from tasks.fitting.queue import FINISHED, Queue
+from tasks.fitting.trial import Trials
+from tasks.models import Served, champion
+from tasks.rows import Prepared, history
+from tasks.runs import Progress, stage_key
+from tasks.settings import Dimension, Home, PipelineError, RunConfig
+
+__all__ = [
+    "Tuned", "champion_values", "log_study", "plan", "present_values", "study_name", "tune_study",
+]  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Tuned:
+    """What a study found.
+
+    Attributes:
+        study: its name in Optuna's storage.
+        values: the best trial's fields, dotted; empty where nothing was searched.
+        val_loss: the best trial's validation loss; None where nothing was searched.
+        n_trials: finished trials, pruned ones included.
+    """
+
+    study: str
+    values: dict[str, Any] = field(default_factory=dict)
+    val_loss: float | None = None
+    n_trials: int = 0
+
+
+def study_name(prepared: Prepared, config: RunConfig) -> str:
+    """One study for each pipeline, data, and everything that a trial's loss depends on."""
+    dump = config.model_dump(mode="json", exclude={"tune": {"n_trials", "timeout_minutes"}})
+    parts = {k: dump[k] for k in ("frame", "split", "model", "train", "tune", "baselines")}
+    content = json.dumps([prepared.snapshot.sha256, parts], sort_keys=True)
+    return f"{config.name}-{hashlib.sha256(content.encode()).hexdigest()[:12]}"
+
+
+def _key(_context: object, given: dict[str, Any]) -> str:
+    config = given["config"]
+    name = study_name(given["prepared"], config)
+    return stage_key("tune", given["home"], name, config.tune.n_trials, config.tune.timeout_minutes)
+
+
+@task(name="tune", cache_key_fn=_key, persist_result=True)
+def tune_study(
+    prepared: Prepared, config: RunConfig, parent_run_id: str, home: Home, fill: bool = True
+) -> Tuned:
+    """Search until the study has `tune.n_trials` finished trials, judged on validation alone.
+
+    Any number of processes may do so at once, if one has called `plan` before, and they have not.
+
+    Args:
+        prepared: the rows.
+        config: the pipeline's, its search space read.
+        parent_run_id: the MLflow run that the trials' runs are nested under.
+        home: where the stores are.
+        fill: whether to begin with `plan`.
+
+    Raises:
+        PipelineError: no trial was completed.
+    """
+    name = study_name(prepared, config)
+    if not _is_wanted(config):
+        return Tuned(name)
+    if fill:
+        plan(prepared, config, home)
+    queue = Queue(name, config.tune.seed, home)
+    open_ = queue.trials(TrialState.WAITING, TrialState.RUNNING)
+    get_run_logger().info("study %s: %d trials wait or run", name, len(open_))
+    past = history(prepared, config.frame)
+    with Progress("tune", len(open_) * config.tune.epochs) as progress:
+        queue.work(
+            config.tune.n_trials,
+            Trials(past, prepared.split, config, name, parent_run_id, home, progress.advance),
+            None if config.tune.timeout_minutes is None else 60 * config.tune.timeout_minutes,
+        )
+    create_table_artifact(_table(queue), key="trials", description=f"Trials of study {name}")
+    if not queue.trials(TrialState.WAITING):
+        shutil.rmtree(home.trials_dir(name), ignore_errors=True)
+    if not queue.trials(TrialState.COMPLETE):
+        raise PipelineError(
+            f"no trial of study {name} was completed. See in the MLflow runs of its trials why, "
+            "correct tune.space or the configuration, and run this again."
+        )
+    best = queue.study.best_trial
+    return Tuned(name, dict(best.params), best.value, len(queue.trials(*FINISHED)))
+
+
+def plan(prepared: Prepared, config: RunConfig, home: Home) -> int:
+    """Let the trials wait that the study is still to have; returns how many results are missing.
+
+    The configuration's own values come first, then the champion's.
+    """
+    if not _is_wanted(config):
+        return 0
+    space = config.tune.space
+    assert isinstance(space, dict), "load_config reads the space"
+    queue = Queue(study_name(prepared, config), config.tune.seed, home)
+    first = [present_values(config, space)]
+    if len(queue.trials(*FINISHED)) < config.tune.n_trials:
+        served = champion(config, home)
+        first += [] if served is None else [champion_values(served, space)]
+    return queue.fill(config.tune.n_trials, first)
+
+
+def _is_wanted(config: RunConfig) -> bool:
+    return config.tune.n_trials > 0 and bool(config.tune.space)
+
+
+def present_values(config: RunConfig, space: Mapping[str, Dimension]) -> dict[str, Any]:
+    """The configuration's own values, which the first trial tries."""
+    return _inside(config.model_dump(mode="json"), space)
+
+
+def champion_values(served: Served, space: Mapping[str, Dimension]) -> dict[str, Any]:
+    """The champion's values, which the next trial tries; none where it is a baseline."""
+    if served.forecaster.estimator != "informer":
+        return {}
+    fitted = served.forecaster.config
+    return _inside({"model": asdict(fitted.model), "train": asdict(fitted.training)}, space)
+
+
+def _inside(
+    sections: Mapping[str, Mapping[str, Any]], space: Mapping[str, Dimension]
+) -> dict[str, Any]:
+    """Those of the values that lie in the space; the sampler suggests the others."""
+    values = {}
+    for key, dimension in space.items():
+        section, name = key.split(".")
+        value = sections[section][name]
+        if dimension.choices is not None:
+            inside = value in dimension.choices
+        else:
+            assert dimension.low is not None
+            assert dimension.high is not None
+            inside = value is not None and dimension.low <= value <= dimension.high
+        if inside:
+            values[key] = value
+    return values
+
+
+def _table(queue: Queue) -> list[dict[str, Any]]:
+    return [
+        {"trial": trial.number, "state": trial.state.name, "val_loss": trial.value} | trial.params
+        for trial in queue.trials()
+    ]
+
+
+def log_study(tuned: Tuned) -> None:
+    """Say with the active MLflow run which study it used and what that found."""
+    mlflow.set_tags({"study": tuned.study, "study_trials": str(tuned.n_trials)})
+    mlflow.log_dict({"values": tuned.values, "val_loss": tuned.val_loss}, "tuned.json")

@@ -1,0 +1,34 @@
+from .chunks import (
+    keep_seen as keep_seen,
+    known_times as known_times,
+)
+from .cutoffs import known_rows as known_rows
+from .explain import (
+    Explained as Explained,
+    explain_vintages as explain_vintages,
+)
+from .fanout import (
+    Chunk as Chunk,
+    forecast_chunk as forecast_chunk,
+    known_api as known_api,
+)
+from .forecast import (
+    Forecast as Forecast,
+    check_forecast as check_forecast,
+    left_out_sentences as left_out_sentences,
+    output_dir as output_dir,
+    require_fresh as require_fresh,
+    write_forecast as write_forecast,
+)
+from .known import (
+    Known as Known,
+    forecasts_as_of as forecasts_as_of,
+    write_known as write_known,
+)
+from .vintages import (
+    VintageFile as VintageFile,
+    commit_vintage as commit_vintage,
+    part_name as part_name,
+    read_vintages as read_vintages,
+    vintage_path as vintage_path,
+)

@@ -1,0 +1,290 @@
+"""Batch forecasts by the champion: one vintage for the last cutoff and for each missed one.
+
+The rows are read, and forecast, some series at a time (`forecast.chunk_series`), so that memory
+does not grow with the number of series.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import pandas as pd
+from matplotlib.figure import Figure
+from prefect import get_run_logger
+from prefect.artifacts import create_markdown_artifact
+from prefect.assets import add_asset_metadata, materialize
+
+from informer.config import FrameConfig
+from informer.data import long_targets
+from tasks.forecasts.chunks import Seen, keep_seen, known_times, read_groups
+from tasks.forecasts.cutoffs import check_age, missed_cutoffs
+from tasks.forecasts.fanout import Chunk, Part, check_engine, run_chunks
+from tasks.forecasts.vintages import (
+    commit_vintage,
+    list_vintages,
+    part_name,
+    parts_of,
+    vintage_path,
+)
+from tasks.models import Served, require_champion
+from tasks.runs import (
+    BACK_OFF_S,
+    MAX_SERIES,
+    data_asset,
+    forecast_asset,
+    forecast_fan,
+    is_passing,
+    log_figure,
+    model_asset,
+    png_data_uri,
+    resumed_run,
+)
+from tasks.settings import Home, RunConfig, check_writable, locked_draft
+
+__all__ = [
+    "MAX_NAMED",
+    "Forecast",
+    "check_forecast",
+    "left_out_sentences",
+    "output_dir",
+    "require_fresh",
+    "utc_now",
+    "write_forecast",
+]  # fmt: skip
+
+SHOWN_HORIZONS = 3
+MAX_NAMED = 20  # series left out that a report names
+
+
+@dataclass(frozen=True)
+class Forecast:
+    """A batch of forecasts: the vintage of the last cutoff, and which others came with it.
+
+    Attributes:
+        model_version: of the champion that made them all.
+        n_series: how many `unique_id`s.
+        n_rows: rows of the last cutoff's vintage.
+        cutoff: the last time that was seen.
+        path: its Parquet file, with a CSV of the same rows beside it; of several chunks the folder
+            that holds a Parquet file for each.
+        n_written: vintages that were not there before.
+        caught_up: cutoffs missed before, which this run forecast too; oldest first.
+        left_out: series that were not forecast, each with the reason.
+    """
+
+    model_version: str
+    n_series: int
+    n_rows: int
+    cutoff: str
+    path: Path
+    n_written: int
+    caught_up: tuple[str, ...]
+    left_out: dict[str, str]
+
+
+@dataclass(frozen=True)
+class _Vintage:
+    """A forecast from one cutoff: what was read, what came of it, and where it lies."""
+
+    seen: Seen
+    parts: Sequence[Part]
+    path: Path
+    is_new: bool = False
+
+    @property
+    def cutoff(self) -> pd.Timestamp:
+        return max(part.cutoff for part in self.parts)
+
+    @property
+    def n_rows(self) -> int:
+        return sum(part.n_rows for part in self.parts)
+
+    @property
+    def n_series(self) -> int:
+        return sum(part.n_series for part in self.parts)
+
+
+def check_forecast(config: RunConfig, home: Home) -> None:
+    """Make sure, before any work is done, that forecasts can be made and written.
+
+    Raises:
+        ConfigError: `forecast.engine` is not installed.
+        StoreError: the folder of the forecasts cannot be written.
+    """
+    check_engine(config.forecast)
+    check_writable(output_dir(config, home))
+
+
+def output_dir(config: RunConfig, home: Home) -> Path:
+    """Where the forecasts of a pipeline go."""
+    named = config.forecast.output
+    return Path(named).expanduser().absolute() if named else home.forecast_dir / config.name
+
+
+def utc_now() -> pd.Timestamp:
+    """The clock, UTC-naive as all times of the project, to the microsecond."""
+    return pd.Timestamp.now("UTC").tz_localize(None).as_unit("us")
+
+
+def require_fresh(rows_path: Path, config: RunConfig) -> None:
+    """Refuse rows that are too old to forecast from, before anything is trained on them.
+
+    Args:
+        rows_path: regular rows as Parquet.
+        config: `forecast.max_age` says how old is too old.
+
+    Raises:
+        SourceError: the last row is older than that.
+    """
+    last = known_times(rows_path, config.frame, config.forecast.chunk_series)[-1]
+    check_age(last, utc_now(), config.forecast, config.data.source)
+
+
+def write_forecast(
+    rows_path: Path,
+    config: RunConfig,
+    home: Home,
+    *,
+    as_of: pd.Timestamp | None = None,
+    run_id: str | None = None,
+) -> Forecast:
+    """Forecast the next horizon of each series with the champion, from every cutoff that is due.
+
+    All vintages are computed before the first is written, the oldest first, so that a failure
+    leaves none and a killed run leaves whole ones that the next run goes on from. It is a Prefect
+    task that materializes the pipeline's forecast asset; each chunk is one within it.
+
+    Args:
+        rows_path: regular rows as Parquet.
+        config: the pipeline.
+        home: where the stores are.
+        as_of: forget what came after this time (UTC); the rows may then be of any age.
+        run_id: the MLflow run that the plot is kept with; None keeps it nowhere.
+
+    Raises:
+        RegistryError: there is no champion.
+        SourceError: the rows are older than `forecast.max_age`, or none is as old as `as_of`.
+        FrameError: no series has the rows that a forecast reads.
+        StoreError: the folder of the forecasts cannot be written.
+    """
+    made = materialize(
+        forecast_asset(config.name),
+        asset_deps=[model_asset(config.name), data_asset(config.name)],
+        name="forecast",
+        retries=len(BACK_OFF_S),
+        retry_delay_seconds=BACK_OFF_S,
+        retry_condition_fn=is_passing,
+    )(_forecast)
+    return made(rows_path, config, home, as_of, run_id)
+
+
+def _forecast(
+    rows_path: Path, config: RunConfig, home: Home, as_of: pd.Timestamp | None, run_id: str | None
+) -> Forecast:
+    served = require_champion(config, home)  # once, so that all vintages are of one version
+    with locked_draft(output_dir(config, home)) as draft:
+        vintages = _written(_computed(served, rows_path, config, home, as_of, draft))
+    last = vintages[-1]
+    for sentence in left_out_sentences(last.seen.left_out):
+        get_run_logger().warning(sentence)
+    figure = _figure(last, served.forecaster.config.frame)
+    if run_id is not None:
+        with resumed_run(run_id, home):
+            log_figure(figure, "forecast")
+    made = Forecast(
+        model_version=served.version,
+        n_series=last.n_series,
+        n_rows=last.n_rows,
+        cutoff=last.cutoff.isoformat(),
+        path=last.path,
+        n_written=sum(vintage.is_new for vintage in vintages),
+        caught_up=tuple(vintage.cutoff.isoformat() for vintage in vintages[:-1]),
+        left_out=last.seen.left_out,
+    )
+    create_markdown_artifact(
+        f"{_markdown(vintages, served.version)}\n\n![forecast]({png_data_uri(figure)})",
+        key="forecast",
+        description=f"{config.name}: the next horizon, by version {served.version}",
+    )
+    metadata = {"model_version": served.version, "cutoff": made.cutoff, "path": str(made.path)}
+    add_asset_metadata(forecast_asset(config.name), metadata)
+    return made
+
+
+def _computed(
+    served: Served,
+    rows_path: Path,
+    config: RunConfig,
+    home: Home,
+    as_of: pd.Timestamp | None,
+    draft: Path,
+) -> list[tuple[Path, _Vintage]]:
+    """The forecast from each cutoff that is due, oldest first: where its parts lie, and it."""
+    folder, settings = output_dir(config, home), config.forecast
+    frame = served.forecaster.config.frame
+    times = known_times(rows_path, frame, settings.chunk_series, as_of)
+    if as_of is None:
+        check_age(times[-1], utc_now(), settings, config.data.source)
+    stored = [vintage.cutoff for vintage in list_vintages(folder)]
+    due = [*missed_cutoffs(times, stored, settings), times[-1]]
+    seen = [keep_seen(rows_path, served.forecaster, settings, home, cutoff) for cutoff in due]
+    model = served.forecaster.save(draft / "model")
+    made_at, work = utc_now(), []
+    for number, rows in enumerate(seen):
+        parts = draft / str(number)
+        parts.mkdir()
+        work += [
+            Chunk(
+                number=i + 1, n_chunks=len(rows.chunks), rows=rows.path, groups=groups,
+                sha256=rows.sha256, model=model, version=served.version, created_at=made_at,
+                part=parts / part_name(i),
+            )
+            for i, groups in enumerate(rows.chunks)
+        ]  # fmt: skip
+    done = iter(run_chunks(work, settings))
+    found = []
+    for number, rows in enumerate(seen):
+        made = [next(done) for _ in rows.chunks]
+        cutoff = max(part.cutoff for part in made)
+        path = vintage_path(folder, cutoff, served.version, rows.sha256)
+        found.append((draft / str(number), _Vintage(rows, made, path)))
+    return found
+
+
+def _written(computed: list[tuple[Path, _Vintage]]) -> list[_Vintage]:
+    """The vintages, in their place, and whether they were there before."""
+    return [
+        replace(vintage, is_new=commit_vintage(parts, vintage.path)) for parts, vintage in computed
+    ]
+
+
+def left_out_sentences(left_out: dict[str, str]) -> list[str]:
+    """Of many series, the first are named."""
+    lines = [f"series {name!r} is not forecast: it {why}" for name, why in left_out.items()]
+    more = len(lines) - MAX_NAMED
+    return [*lines[:MAX_NAMED], f"and {more:,} more series are not forecast"] if more > 0 else lines
+
+
+def _markdown(vintages: list[_Vintage], version: str) -> str:
+    lines = ["| cutoff | version | series | rows | file | |", "|---|---|--:|--:|---|---|"]
+    lines += [
+        f"| {vintage.cutoff} | {version} | {vintage.n_series:,} | {vintage.n_rows:,} | "
+        f"`{vintage.path}` | {'new' if vintage.is_new else 'was there'} |"
+        for vintage in vintages
+    ]
+    lines += [""] + [f"- {sentence}" for sentence in left_out_sentences(vintages[-1].seen.left_out)]
+    return "\n".join(lines)
+
+
+def _figure(vintage: _Vintage, frame: FrameConfig) -> Figure:
+    """The first series of a vintage, with their last rows before it."""
+    table = pd.read_parquet(parts_of(vintage.path)[0])
+    shown = table["unique_id"].unique()[:MAX_SERIES]
+    table = table[table["unique_id"].isin(shown)]
+    rows = read_groups(vintage.seen.path, vintage.seen.chunks[0])
+    horizon = table["ds"].max() - table["cutoff"].max()
+    recent = rows[frame.time_column] >= table["cutoff"].max() - SHOWN_HORIZONS * horizon
+    past = long_targets(rows[recent], frame)
+    return forecast_fan(past[past["unique_id"].isin(shown)], table, n_series=vintage.n_series)

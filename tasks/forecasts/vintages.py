@@ -1,0 +1,200 @@
+"""The append-only store of forecasts.
+
+A vintage is what was forecast from one cutoff, by one version of the model, from one state of the
+data; it is written once and never changed.
+
+    <folder>/<cutoff>-v<model version>-<first 8 of data_sha256>.parquet, a .csv of the same rows
+    <folder>/<the same>.parquet/part-00000.parquet, part-00001.parquet ...  of many series
+
+The Parquet file or folder is the vintage, its appearance under that name the commit; the CSV, which
+a folder does not have, is a copy.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from tasks.settings import StoreError, replaced
+
+__all__ = [
+    "COLUMNS", "VintageFile", "commit_vintage", "known_at", "list_vintages", "part_name",
+    "parts_of", "read_vintage", "read_vintages", "vintage_of", "vintage_path",
+]  # fmt: skip
+
+COLUMNS = ("unique_id", "ds", "cutoff", "model_version", "created_at", "data_sha256", "y_hat")
+ORDER = ["created_at", "cutoff", "unique_id", "ds"]
+NAME = re.compile(r"(?P<cutoff>\d{8}T\d{6})-v(?P<version>\w+?)(-(?P<sha>[0-9a-f]{8}))?\.parquet")
+CUTOFF_FORMAT = "%Y%m%dT%H%M%S"
+WAS_THERE = (errno.EEXIST, errno.ENOTEMPTY, errno.ENOTDIR)
+
+
+@dataclass(frozen=True, order=True)
+class VintageFile:
+    """One vintage as its file's name tells it.
+
+    Attributes:
+        cutoff: the last time seen by any of its series (to the second).
+        version: of the model.
+        path: the Parquet file, or the folder of its parts.
+    """
+
+    cutoff: pd.Timestamp
+    version: str
+    path: Path
+
+    @property
+    def label(self) -> str:
+        """What people call it."""
+        return f"{self.cutoff} (version {self.version})"
+
+
+def vintage_path(folder: Path, cutoff: pd.Timestamp, version: str, sha256: str) -> Path:
+    """What a vintage is called: from which cutoff, by which version, from which rows."""
+    return folder / f"{cutoff.strftime(CUTOFF_FORMAT)}-v{version}-{sha256[:8]}.parquet"
+
+
+def part_name(number: int) -> str:
+    """What the parts of a vintage are called; they are read in this order."""
+    return f"part-{number:05}.parquet"
+
+
+def parts_of(path: Path) -> list[Path]:
+    """The Parquet files of a vintage, in order: itself, or those in the folder that it is."""
+    return sorted(path.glob("part-*.parquet")) if path.is_dir() else [path]
+
+
+def commit_vintage(draft: Path, path: Path) -> bool:
+    """Add a vintage, unless it is there already; of two at once the first one stays.
+
+    Args:
+        draft: a folder within the store that holds all parts. A single one becomes a file with a
+            CSV beside it, several become the folder.
+        path: as `vintage_path` gives it.
+
+    Returns:
+        Whether this call wrote it.
+
+    Raises:
+        StoreError: the folder or a file cannot be written.
+    """
+    parts = parts_of(draft)
+    is_new = True
+    try:
+        if len(parts) == 1:
+            os.link(parts[0], path)
+        else:
+            draft.rename(path)
+    except OSError as error:
+        if error.errno not in WAS_THERE:
+            raise StoreError(
+                f"cannot write {path}: {error.strerror}. Choose a folder that you may write to."
+            ) from error
+        is_new = False
+    copy = path.with_suffix(".csv")
+    if path.is_file() and not copy.exists():  # also where a run was killed between the two
+        with replaced(copy) as beside:
+            pd.read_parquet(path).to_csv(beside, index=False)
+    return is_new
+
+
+def list_vintages(folder: Path) -> list[VintageFile]:
+    """The vintages of a store, by cutoff and version, without reading them."""
+    found = (vintage_of(path) for path in folder.glob("*.parquet"))
+    return sorted(vintage for vintage in found if vintage is not None)
+
+
+def vintage_of(path: Path) -> VintageFile | None:
+    """The vintage that a file's name tells of; None where it is named otherwise."""
+    name = NAME.fullmatch(path.name)
+    if name is None:
+        return None
+    return VintageFile(pd.to_datetime(name["cutoff"], format=CUTOFF_FORMAT), name["version"], path)
+
+
+def read_vintages(folder: Path, *, since: pd.Timestamp | None = None) -> pd.DataFrame:
+    """All rows of all vintages.
+
+    Args:
+        folder: the store; one that is missing holds nothing.
+        since: leave out the vintages of earlier cutoffs; None: none.
+
+    Returns:
+        `COLUMNS` and the quantiles y_hat_q10 ..., ordered by created_at, cutoff, unique_id and ds;
+        times UTC-naive, values in the data's units. A file from before vintages carried
+        created_at and data_sha256 has the file's own time and an empty text there.
+
+    Raises:
+        StoreError: a file cannot be read.
+    """
+    wanted = [v.path for v in list_vintages(folder) if since is None or v.cutoff >= since]
+    if not wanted:
+        return _empty()
+    rows = [_read(part) for path in wanted for part in parts_of(path)]
+    table = _framed(pa.concat_tables(rows, promote_options="permissive"))
+    return table.sort_values(ORDER, kind="stable", ignore_index=True)
+
+
+def read_vintage(path: Path) -> pd.DataFrame:
+    """One vintage, with the columns of `read_vintages` in the order of its rows.
+
+    Raises:
+        StoreError: a file cannot be read.
+    """
+    return _framed(pa.concat_tables([_read(part) for part in parts_of(path)]))
+
+
+def _framed(rows: pa.Table) -> pd.DataFrame:
+    texts = {"unique_id": "str", "model_version": "str", "data_sha256": "str"}
+    table: pd.DataFrame = rows.to_pandas().astype(texts)
+    others = [name for name in table.columns if name not in COLUMNS]
+    return table[[*COLUMNS, *others]]
+
+
+def _read(path: Path) -> pa.Table:
+    try:
+        with pq.ParquetFile(path) as file:
+            table = file.read().replace_schema_metadata(None)
+    except (OSError, pa.ArrowInvalid) as error:
+        raise StoreError(
+            f"cannot read the forecasts in {path}: {' '.join(str(error).split())[:200]}. "
+            "Restore the file, or move it out of the folder."
+        ) from error
+    if "created_at" in table.column_names:
+        return table
+    made = pd.Timestamp(path.stat().st_mtime_ns, unit="ns").as_unit("us")
+    table = table.append_column("created_at", pa.array([made] * len(table), pa.timestamp("us")))
+    return table.append_column("data_sha256", pa.array([""] * len(table), pa.string()))
+
+
+def _empty() -> pd.DataFrame:
+    times = {"ds", "cutoff", "created_at"}
+    kinds = {name: "datetime64[us]" if name in times else "str" for name in COLUMNS}
+    return pd.DataFrame({name: pd.Series(dtype=kinds[name]) for name in COLUMNS}).astype(
+        {"y_hat": "float64"}
+    )
+
+
+def known_at(time: pd.Timestamp, vintages: pd.DataFrame) -> pd.DataFrame:
+    """What was known at a time: the newest forecast of each series and target time made by then.
+
+    The newest is the one of the latest cutoff, of these the one created last: a forecast that was
+    made afterwards from an older cutoff (`--as-of`) does not hide a better one.
+
+    Args:
+        time: UTC-naive; forecasts created later are not looked at.
+        vintages: as `read_vintages` gives them.
+
+    Returns:
+        The same columns, one row for each unique_id and ds, ordered by these.
+    """
+    made = vintages[vintages["created_at"] <= time]
+    newest = made.sort_values(["unique_id", "ds", "cutoff", "created_at"], kind="stable")
+    return newest.drop_duplicates(["unique_id", "ds"], keep="last", ignore_index=True)

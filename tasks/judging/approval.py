@@ -1,0 +1,114 @@
+"""A person's word before a promotion: the flow run suspends with a form, and its worker is free."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, replace
+from datetime import UTC, datetime, timedelta
+
+from prefect.flow_runs import suspend_flow_run
+from prefect.input import RunInput
+from prefect.runtime import deployment
+from pydantic import Field
+
+from informer.errors import ConfigError
+from tasks.judging.evaluate import CHAMPION_NAME, Evaluation
+from tasks.judging.gate import Decision
+from tasks.judging.promote import comparison_table
+from tasks.models import CHAMPION, alias_version, facts_of, read_ledger, record, version_url
+from tasks.runs import connect
+from tasks.settings import Home, RunConfig
+
+__all__ = ["Approval", "answered", "approved", "check_approval"]
+
+HOUR_S = 3600
+
+
+class Approval(RunInput):
+    """The form that the Prefect UI shows on a suspended run, under Resume."""
+
+    approve: bool = Field(default=False, description="Serve this version from now on")
+    reason: str = Field(default="", description="Why; the ledger keeps it")
+    name: str = Field(default="", description="Who decides; the ledger keeps it")
+
+
+def check_approval(config: RunConfig) -> None:
+    """Make sure, before any work is done, that a person can be asked.
+
+    Raises:
+        ConfigError: approval is wanted of a run that no deployment started: it cannot be suspended.
+    """
+    if config.promote.approval and deployment.id is None:
+        raise ConfigError(
+            "promote.approval is true, which needs a deployed run that can be suspended and "
+            f"resumed: informer retrain {config.name} --deployment. For a run in this process "
+            "switch it off: promote.approval=false."
+        )
+
+
+def approved(
+    decision: Decision, version: str, evaluation: Evaluation, config: RunConfig, home: Home
+) -> Decision:
+    """Ask a person whether a promotion may be carried out, where the configuration wants that.
+
+    To be called by the flow itself: it suspends the flow run, which ends the process; resumed, the
+    flow runs from its top and comes back here, and then this returns. Without an answer within
+    `promote.approval_hours` the flow run fails and the champion stays; the ledger says so from the
+    start.
+    """
+    if decision.verdict != "PROMOTE" or not config.promote.approval:
+        return decision
+    hours = config.promote.approval_hours
+    _say_waiting(decision, version, evaluation, config, home)
+    question = [
+        f"Shall version {version} of **{config.name}** serve? The gate would promote it: "
+        f"{decision.reason}.",
+        "",
+        comparison_table(evaluation),
+        "",
+        f"[The version in MLflow]({version_url(config.name, version, home)})",
+    ]
+    answer = suspend_flow_run(
+        wait_for_input=Approval.with_initial_data(description="\n".join(question), approve=False),
+        timeout=int(hours * HOUR_S),
+        key=f"approval-{version}",
+    )
+    return answered(decision, answer, evaluation, config)
+
+
+def answered(
+    decision: Decision, answer: Approval, evaluation: Evaluation, config: RunConfig
+) -> Decision:
+    """The decision with a person's word in it.
+
+    Rejected, the champion stays; where there is none yet, the best baseline serves.
+    """
+    who = answer.name.strip() or "a person in the Prefect UI"
+    why = answer.reason.strip().rstrip(".") or "no reason was given"
+    if answer.approve:
+        return replace(decision, reason=f"{decision.reason}; approved by {who}: {why}")
+    reason = f"rejected by {who}: {why} (the gate would promote it: {decision.reason})"
+    if evaluation.champion_version is not None:
+        return replace(decision, verdict="HOLD", reason=reason, serves=CHAMPION_NAME)
+    metric, baselines = config.promote.metric, evaluation.baselines
+    best = min(baselines, key=lambda name: baselines[name][metric])
+    return replace(decision, verdict="FALLBACK", reason=reason, serves=best)
+
+
+def _say_waiting(
+    decision: Decision, version: str, evaluation: Evaluation, config: RunConfig, home: Home
+) -> None:
+    """In the ledger and on the version, once: the flow comes here again when it is resumed."""
+    client, name = connect(home), config.name
+    if any(entry.version == version for entry in read_ledger(client, name)):
+        return
+    until = datetime.now(UTC) + timedelta(hours=config.promote.approval_hours)
+    reason = (
+        f"waits for a person's approval until {until:%Y-%m-%d %H:%M} UTC, and is rejected without "
+        f"an answer by then (the gate would promote it: {decision.reason})"
+    )
+    serving = alias_version(client, name, CHAMPION)
+    facts = facts_of(client.get_model_version(name, version))
+    facts = replace(facts, windows=asdict(evaluation.windows))
+    record(client, name, "hold", version, (serving, serving), reason, facts)
+    for key, value in {"verdict": "WAITING", "reason": reason}.items():
+        client.set_model_version_tag(name, version, key, value)

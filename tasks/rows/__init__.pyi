@@ -1,0 +1,24 @@
+from .contract import (
+    check_columns as check_columns,
+    outliers_as_missing as outliers_as_missing,
+    read_contract as read_contract,
+)
+from .prepare import (
+    Prepared as Prepared,
+    history as history,
+    prepare_snapshot as prepare_snapshot,
+    read_rows as read_rows,
+    regular_rows as regular_rows,
+)
+from .rules import run_suites as run_suites
+from .sources import (
+    DATASETS as DATASETS,
+    Snapshot as Snapshot,
+    fetch as fetch,
+    find_dataset as find_dataset,
+    load as load,
+    locate as locate,
+    read as read,
+    snapshot as snapshot,
+)
+from .validate import validate_snapshot as validate_snapshot

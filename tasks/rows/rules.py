@@ -1,0 +1,314 @@
+"""A contract as Great Expectations suites, run on a frame, with Data Docs.
+
+Two suites check two frames: `schema` the rows as they came (columns, types, what is missing or
+infinite) and `content` the rows as read (numbers, naive times), for what the values say.
+Importing this file imports Great Expectations (seconds), so `tasks.validate` imports it late.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import great_expectations as gx
+import numpy as np
+import pandas as pd
+from great_expectations import expectations as gxe
+from great_expectations.core import ExpectationValidationResult
+from great_expectations.core.run_identifier import RunIdentifier
+from great_expectations.data_context import EphemeralDataContext
+from great_expectations.data_context.types.base import (
+    DataContextConfig,
+    InMemoryStoreBackendDefaults,
+    ProgressBarsConfig,
+)
+
+from tasks.rows.contract import Contract
+from tasks.rows.expectations import (
+    ExpectColumnTimesToBeOnGrid,
+    ExpectColumnValuesToBeFinite,
+    ExpectColumnValuesToBeReadable,
+    ExpectGapsToBeShort,
+    read_times,
+)
+
+__all__ = ["Outcome", "as_read", "content_rules", "run_rules", "run_suites", "schema_rules"]
+
+RESULT_FORMAT = {"result_format": "SUMMARY", "partial_unexpected_count": 20}
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What Great Expectations says of one rule.
+
+    Attributes:
+        told: the rule's name, column, expectation in words, noun and severity, as given to it.
+        success: whether the data keeps it.
+        result: GX's own record: counts, and positions of offending rows in the frame.
+        problem: why the rule could not be evaluated, else empty; such a rule has failed.
+    """
+
+    told: dict[str, Any]
+    success: bool
+    result: dict[str, Any]
+    problem: str
+
+
+def as_read(frame: pd.DataFrame, contract: Contract) -> pd.DataFrame:
+    """The contract's columns, numbers as floats and times as naive times.
+
+    What the `schema` suite rejects (text among numbers, infinities, what is no time) is missing.
+    """
+    columns: dict[str, pd.Series[Any]] = {}
+    for name, column in contract.columns.items():
+        if name not in frame:
+            continue
+        if column.type == "number":
+            numbers = pd.to_numeric(frame[name], errors="coerce").astype("float64")
+            columns[name] = numbers.mask(numbers.isin([np.inf, -np.inf]))
+        else:
+            is_time = column.type == "time"
+            columns[name] = read_times(frame[name]) if is_time else frame[name].astype("str")
+    return pd.DataFrame(columns, index=frame.index)
+
+
+def _told(rule: str, column: str | None, expected: str, noun: str, severity: str) -> dict[str, Any]:
+    """What every rule carries: its sentence for the Data Docs, its place in our own report."""
+    meta = {
+        "rule": rule, "column": column, "expected": expected, "noun": noun, "severity": severity,
+    }  # fmt: skip
+    sentence = f"Expect {expected}" if column is None else f"{column}: expect {expected}"
+    return {"description": sentence, "severity": severity, "meta": meta}
+
+
+def schema_rules(frame: pd.DataFrame, contract: Contract) -> list[Any]:
+    """Expectations of the frame as it came: rows, columns, types, what is missing or infinite."""
+    table = contract.table
+    least = f"at least {table.min_rows:,} rows"
+    told = _told("rows", None, least, "rows", table.severity)
+    rules: list[Any] = [gxe.ExpectTableRowCountToBeBetween(min_value=table.min_rows, **told)]
+    for name, column in contract.columns.items():
+        told = _told("present", name, "the column to be there", "", column.severity)
+        rules.append(gxe.ExpectColumnToExist(column=name, **told))
+        if name not in frame or frame.empty:
+            continue
+        told = _told(
+            "type", name, f"every value to be a {column.type}", "values are not", column.severity
+        )
+        rules.append(ExpectColumnValuesToBeReadable(column=name, kind=column.type, **told))
+        share = f"at most {column.max_missing:.2%} of the values to be missing"
+        told = _told("missing", name, share, "values are missing", column.severity)
+        mostly = 1 - column.max_missing
+        rules.append(gxe.ExpectColumnValuesToNotBeNull(column=name, mostly=mostly, **told))
+        if column.type == "number":
+            told = _told(
+                "finite", name, "every value to be finite", "values are infinite", column.severity
+            )
+            rules.append(ExpectColumnValuesToBeFinite(column=name, **told))
+    return rules
+
+
+def content_rules(
+    frame: pd.DataFrame, contract: Contract, time_column: str, id_column: str | None
+) -> list[Any]:
+    """Expectations of the frame as read: ranges, texts, times, gaps."""
+    if frame.empty:
+        return []
+    by_series = id_column is None or id_column in frame
+    timed = time_column in frame and by_series
+    rules = _time_rules(frame, contract, time_column, id_column) if timed else []
+    for name, column in contract.columns.items():
+        if name in frame and column.values is not None:
+            rules += _text_rules(name, column.values, column.severity)
+        elif name in frame and column.type == "number":
+            rules += _range_rules(name, contract)
+            if timed and column.max_value_gap is not None:
+                rules.append(_value_gap_rule(name, contract, time_column, id_column))
+    return rules
+
+
+def _time_rules(
+    frame: pd.DataFrame, contract: Contract, time_column: str, id_column: str | None
+) -> list[Any]:
+    table = contract.table
+    told = _told(
+        "unique",
+        time_column,
+        "one row for each series and time",
+        "rows share theirs",
+        table.severity,
+    )
+    rules: list[Any] = [
+        gxe.ExpectColumnValuesToBeUnique(column=time_column, **told)
+        if id_column is None
+        else gxe.ExpectCompoundColumnsToBeUnique(
+            column_list=[id_column, time_column], ignore_row_if="any_value_is_missing", **told
+        )
+    ]
+    told = _told(
+        "regular", time_column, f"every time to lie on the grid {table.freq!r}", "times lie off it",
+        table.severity,
+    )  # fmt: skip
+    rules.append(ExpectColumnTimesToBeOnGrid(column=time_column, freq=table.freq, **told))
+    told = _told(
+        "gap", time_column, f"at most {table.max_gap} time steps in a row to be missing", "missing",
+        table.severity,
+    )  # fmt: skip
+    rules.append(
+        ExpectGapsToBeShort(
+            time_column=time_column, id_column=id_column, freq=table.freq, max_gap=table.max_gap,
+            **told,
+        )
+    )  # fmt: skip
+    return rules
+
+
+def _text_rules(name: str, values: tuple[str, ...], severity: str) -> list[Any]:
+    listed = ", ".join(values)
+    told = _told("values", name, f"every value to be one of {listed}", "values are not", severity)
+    complete = _told("complete", name, f"each of {listed} to occur", "", severity)
+    return [
+        gxe.ExpectColumnValuesToBeInSet(column=name, value_set=list(values), **told),
+        gxe.ExpectColumnDistinctValuesToContainSet(column=name, value_set=list(values), **complete),
+    ]
+
+
+def _range_rules(name: str, contract: Contract) -> list[Any]:
+    column = contract.columns[name]
+    if not column.bounded:
+        return []
+    low = "-inf" if column.min is None else f"{column.min:g}"
+    high = "inf" if column.max is None else f"{column.max:g}"
+    share = "every value" if column.mostly == 1 else f"at least {column.mostly:.2%} of the values"
+    told = _told(
+        "range",
+        name,
+        f"{share} to lie within {low} to {high}",
+        "values lie outside",
+        column.severity,
+    )
+    return [
+        gxe.ExpectColumnValuesToBeBetween(
+            column=name, min_value=column.min, max_value=column.max, mostly=column.mostly, **told
+        )
+    ]
+
+
+def _value_gap_rule(
+    name: str, contract: Contract, time_column: str, id_column: str | None
+) -> ExpectGapsToBeShort:
+    column = contract.columns[name]
+    blanked = column.outliers == "missing"
+    told = _told(
+        "value gap", name, f"at most {column.max_value_gap} values in a row to be missing",
+        "missing", column.severity,
+    )  # fmt: skip
+    return ExpectGapsToBeShort(
+        time_column=time_column, id_column=id_column, freq=contract.table.freq,
+        max_gap=column.max_value_gap, value_column=name,
+        min_value=column.min if blanked else None, max_value=column.max if blanked else None,
+        **told,
+    )  # fmt: skip
+
+
+def run_rules(
+    frame: pd.DataFrame, contract: Contract, time_column: str, id_column: str | None, docs_dir: Path
+) -> tuple[list[Outcome], Path]:
+    """Check both suites and write the Data Docs.
+
+    Args:
+        frame: the rows as they came, with positions for labels.
+        contract: what they must keep.
+        time_column: column of times.
+        id_column: column of series names; None where there is one series.
+        docs_dir: folder of the Data Docs, made where it does not exist.
+
+    Returns:
+        One outcome for each rule, and the first page of the Data Docs.
+    """
+    read = as_read(frame, contract)
+    return run_suites(
+        contract.name,
+        (
+            ("schema", frame, schema_rules(frame, contract)),
+            ("content", read, content_rules(read, contract, time_column, id_column)),
+        ),
+        docs_dir,
+    )
+
+
+def run_suites(
+    title: str, suites: Iterable[tuple[str, pd.DataFrame, list[Any]]], docs_dir: Path
+) -> tuple[list[Outcome], Path]:
+    """Check frames against expectations and write the Data Docs.
+
+    Args:
+        title: what the pages are named by.
+        suites: name of a suite, the rows that it checks, and its expectations, each with the
+            `meta` that `Outcome.told` gives back; a suite of none is left out.
+        docs_dir: folder of the Data Docs, made where it does not exist.
+
+    Returns:
+        One outcome for each expectation, and the first page of the Data Docs.
+    """
+    context = _context(docs_dir)
+    source = context.data_sources.add_pandas(title)
+    run_id = RunIdentifier(run_name=title)
+    outcomes: list[Outcome] = []
+    for suite_name, rows, rules in suites:
+        if not rules:
+            continue
+        batch = source.add_dataframe_asset(suite_name).add_batch_definition_whole_dataframe("all")
+        name = f"{title}-{suite_name}"
+        suite = context.suites.add(gx.ExpectationSuite(name=name, expectations=rules))
+        definition = context.validation_definitions.add(
+            gx.ValidationDefinition(name=name, data=batch, suite=suite)
+        )
+        checkpoint = context.checkpoints.add(
+            gx.Checkpoint(
+                name=name, validation_definitions=[definition], result_format=RESULT_FORMAT
+            )
+        )
+        done = checkpoint.run(batch_parameters={"dataframe": rows}, run_id=run_id)
+        (checked,) = done.run_results.values()
+        outcomes += [_outcome(one) for one in checked.results]
+    return outcomes, _write_docs(context, docs_dir)
+
+
+def _context(docs_dir: Path) -> EphemeralDataContext:
+    """GX's state, in memory: no bars, no usage statistics, one site of Data Docs."""
+    site = {
+        "class_name": "SiteBuilder",
+        "site_index_builder": {"class_name": "DefaultSiteIndexBuilder"},
+        "store_backend": {
+            "class_name": "TupleFilesystemStoreBackend",
+            "base_directory": str(docs_dir.resolve()),
+        },
+    }
+    config = DataContextConfig(
+        store_backend_defaults=InMemoryStoreBackendDefaults(),
+        data_docs_sites={"local": site},
+        progress_bars=ProgressBarsConfig(globally=False),
+        analytics_enabled=False,
+    )
+    return gx.get_context(mode="ephemeral", project_config=config)
+
+
+def _write_docs(context: EphemeralDataContext, docs_dir: Path) -> Path:
+    context.build_data_docs(site_names=["local"])
+    return docs_dir / "index.html"
+
+
+def _outcome(checked: ExpectationValidationResult) -> Outcome:
+    """Read GX's record of one expectation; one that raised has failed and says why."""
+    info = checked.exception_info or {}
+    raised = [info] if "raised_exception" in info else list(info.values())
+    problems = [str(one.get("exception_message")) for one in raised if one.get("raised_exception")]
+    return Outcome(
+        told=dict(checked.expectation_config.meta),
+        success=bool(checked.success),
+        result=dict(checked.result or {}),
+        problem=" ".join(" ".join(problems).split()),
+    )

@@ -1,0 +1,205 @@
+"""The content gate: raw rows against their contract, with Great Expectations.
+
+A breach stops the run before anything is trained. The report names every rule that failed and its
+first offending rows; the Data Docs and the Prefect artifacts exist before the error is raised.
+"""
+
+from __future__ import annotations
+
+from numbers import Real
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+from prefect import get_run_logger, task
+from prefect.artifacts import create_markdown_artifact, create_table_artifact
+from prefect.cache_policies import NO_CACHE
+
+from informer.config import FrameConfig
+from tasks.rows.contract import Contract, check_columns, of_a_part, read_contract
+from tasks.rows.report import (
+    OffendingRow,
+    RuleResult,
+    ValidationReport,
+    report_markdown,
+    report_message,
+    report_table,
+)
+from tasks.settings import ContractError, SourceError, StoreError
+
+if TYPE_CHECKING:
+    from tasks.rows.rules import Outcome
+
+__all__ = ["validate_frame", "validate_snapshot"]
+
+MAX_ROWS = 5  # offending rows that a report keeps of each rule
+
+
+def validate_frame(
+    frame: pd.DataFrame,
+    contract: Contract,
+    *,
+    time_column: str,
+    id_column: str | None,
+    docs_dir: Path,
+) -> ValidationReport:
+    """Check raw rows against a contract.
+
+    Args:
+        frame: the rows as they came, in any order.
+        contract: what they must keep.
+        time_column: column of times.
+        id_column: column of series names; None where there is one series.
+        docs_dir: folder of the Data Docs, made where it does not exist.
+
+    Returns:
+        The report; a broken contract is a report too.
+
+    Raises:
+        StoreError: `docs_dir` cannot be written.
+    """
+    from tasks.rows.rules import run_rules  # Great Expectations takes seconds to import
+
+    rows = frame.reset_index(drop=True)
+    try:
+        docs_dir.mkdir(parents=True, exist_ok=True)
+        outcomes, docs_path = run_rules(rows, contract, time_column, id_column, docs_dir)
+    except OSError as error:
+        raise StoreError(
+            f"cannot write the Data Docs to {docs_dir} ({type(error).__name__}). "
+            "Name a folder that can be written."
+        ) from error
+    results = [_rule_result(outcome, rows, time_column, id_column) for outcome in outcomes]
+    results.sort(key=lambda result: (result.success, result.severity != "critical"))
+    return ValidationReport(
+        contract=contract.name,
+        success=not any(r.severity == "critical" and not r.success for r in results),
+        n_rows=len(rows),
+        rules=tuple(results),
+        docs_path=docs_path,
+    )
+
+
+def _rule_result(
+    outcome: Outcome, frame: pd.DataFrame, time_column: str, id_column: str | None
+) -> RuleResult:
+    told, result = outcome.told, outcome.result
+    details = result.get("details") or {}
+    if details:
+        rows = [OffendingRow(s, t, f"{n} steps") for s, t, n in details["rows"][:MAX_ROWS]]
+    else:
+        labels = (result.get("partial_unexpected_index_list") or [])[:MAX_ROWS]
+        rows = [_row(frame, int(i), time_column, id_column, told["column"]) for i in labels]
+    n_unexpected = details.get("n_long", result.get("unexpected_count"))
+    return RuleResult(
+        rule=told["rule"],
+        column=told["column"],
+        severity=told["severity"],
+        success=outcome.success,
+        observed=_observed(outcome, frame),
+        expected=told["expected"],
+        n_unexpected=int(not outcome.success) if n_unexpected is None else int(n_unexpected),
+        rows=tuple(rows),
+    )
+
+
+def _row(
+    frame: pd.DataFrame, at: int, time_column: str, id_column: str | None, column: str | None
+) -> OffendingRow:
+    """Row number `at` of `frame`, with its value in `column` unless that is the time."""
+    found = {
+        name: frame[name].iloc[at]
+        for name in (id_column, time_column, column)
+        if name in frame and not pd.isna(frame[name].iloc[at])
+    }
+    value = None if column == time_column else found.get(column)
+    return OffendingRow(
+        series=str(found[id_column]) if id_column in found else None,
+        time=str(found[time_column]) if time_column in found else None,
+        value=_plain(value),
+    )
+
+
+def _plain(value: Any) -> str | float | None:  # noqa: ANN401 -- whatever a cell holds
+    if value is None:
+        return None
+    return float(value) if isinstance(value, Real) else str(value)
+
+
+def _observed(outcome: Outcome, frame: pd.DataFrame) -> str:
+    """What came, in words."""
+    rule, noun, result = outcome.told["rule"], outcome.told["noun"], outcome.result
+    if outcome.problem:
+        return f"the rule cannot be checked on this data ({outcome.problem})"
+    if rule == "rows":
+        return f"there are {len(frame):,}"
+    if rule == "present":
+        columns = ", ".join(map(str, frame.columns))
+        return "it is" if outcome.success else f"there are only {columns or 'none'}"
+    if rule == "complete":
+        absent = ", ".join(map(str, result.get("partial_missing_list") or []))
+        return f"{absent} not found" if absent else "they do"
+    if "details" in result:
+        longest, n_long = result["observed_value"], result["details"]["n_long"]
+        places = "" if outcome.success else f", in {n_long:,} place{'s' * (n_long > 1)}"
+        return f"up to {longest} are{places}"
+    total = result["element_count"] - (0 if rule == "missing" else result.get("missing_count", 0))
+    count = result["unexpected_count"] or 0
+    share = f" ({100 * count / total:.3g}%)" if count and rule in {"missing", "range"} else ""
+    return f"{count:,} of {total:,} {noun}{share}"
+
+
+@task(name="validate", cache_policy=NO_CACHE, persist_result=False)
+def validate_snapshot(
+    snapshot_path: Path,
+    contract_path: Path,
+    frame: FrameConfig,
+    docs_dir: Path,
+    *,
+    is_part: bool = False,
+) -> ValidationReport:
+    """Check a snapshot against its contract; stop the run where a critical rule is broken.
+
+    Args:
+        snapshot_path: Parquet file of the rows as they came.
+        contract_path: file of the contract.
+        frame: which columns of the snapshot are what.
+        docs_dir: folder of the Data Docs.
+        is_part: whether the rows only continue the data set, see `of_a_part`.
+
+    Returns:
+        The report, shown as a markdown and a table artifact.
+
+    Raises:
+        ConfigError: the contract cannot be used, or does not fit `frame`.
+        SourceError: the snapshot cannot be read.
+        StoreError: `docs_dir` cannot be written.
+        ContractError: a critical rule is broken.
+    """
+    contract = read_contract(contract_path)
+    check_columns(contract, frame)
+    if is_part:
+        contract = of_a_part(contract)
+    try:
+        rows = pd.read_parquet(snapshot_path)
+    except (OSError, ValueError) as error:
+        raise SourceError(
+            f"cannot read the snapshot {snapshot_path} ({type(error).__name__}). "
+            "Load the data again."
+        ) from error
+    report = validate_frame(
+        rows,
+        contract,
+        time_column=frame.time_column,
+        id_column=frame.id_column,
+        docs_dir=docs_dir,
+    )
+    create_markdown_artifact(report_markdown(report), key="validation")
+    create_table_artifact(report_table(report), key="validation-rules")
+    logger = get_run_logger()
+    for rule in report.broken:
+        logger.warning("%s", rule)
+    if not report.success:
+        raise ContractError(report_message(report))
+    logger.info("%s rows keep the contract %s", f"{report.n_rows:,}", report.contract)
+    return report

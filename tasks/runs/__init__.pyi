@@ -1,0 +1,55 @@
+from .assets import (
+    data_asset as data_asset,
+    forecast_asset as forecast_asset,
+    materialized as materialized,
+    model_asset as model_asset,
+)
+from .bar import Bar as Bar
+from .events import (
+    DEGRADED as DEGRADED,
+    DRIFTED as DRIFTED,
+    PROMOTED as PROMOTED,
+    resource_id as resource_id,
+    tell as tell,
+)
+from .origin import (
+    FLOW_RUN_TAG as FLOW_RUN_TAG,
+    HOST_TAG as HOST_TAG,
+    PID_TAG as PID_TAG,
+    SINCE_TAG as SINCE_TAG,
+    alive as alive,
+)
+from .plots import (
+    BLACK as BLACK,
+    BLUE as BLUE,
+    GREY as GREY,
+    MARKERS as MARKERS,
+    MAX_SERIES as MAX_SERIES,
+    PALETTE as PALETTE,
+    change_by_part as change_by_part,
+    error_by_step as error_by_step,
+    forecast_against_actual as forecast_against_actual,
+    forecast_fan as forecast_fan,
+    learning_curve as learning_curve,
+    png_data_uri as png_data_uri,
+    rolling_forecast as rolling_forecast,
+)
+from .progress import Progress as Progress
+from .stages import (
+    BACK_OFF_S as BACK_OFF_S,
+    is_passing as is_passing,
+    run_stage as run_stage,
+    stage_key as stage_key,
+)
+from .track import (
+    child_run as child_run,
+    connect as connect,
+    log_figure as log_figure,
+    log_frame as log_frame,
+    opened_run as opened_run,
+    resumed_run as resumed_run,
+    run_url as run_url,
+    tracked_run as tracked_run,
+    ui_url as ui_url,
+    validation_logged as validation_logged,
+)

@@ -1,0 +1,266 @@
+"""The sections of a configuration that are the pipeline's own; the others are the library's.
+
+Each is frozen and knows its fields; what a field means stands below it, and the Prefect UI shows
+that text in its forms.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any, Literal
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+import pandas as pd
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+from informer.estimators import Baseline
+
+__all__ = [
+    "BaselineConfig", "BenchmarkConfig", "DataConfig", "Dimension", "EvaluateConfig",
+    "ForecastConfig", "MonitorConfig", "PromoteConfig", "ScheduleConfig", "TuneConfig",
+    "WorkersConfig", "duration",
+]  # fmt: skip
+
+Choice = bool | int | float | str
+CRON = r"^\S+( +\S+){4}$"  # five fields; Prefect reads the values
+
+
+class Section(BaseModel):
+    """Frozen; an unknown field is an error."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+
+
+class DataConfig(Section):
+    """What is read, and the contract that it is held to."""
+
+    source: str
+    """A data set known by name (`informer data list`), or the path of a CSV or Parquet file."""
+    contract: str
+    """The contract of the data: a file, looked for under conf/."""
+
+
+class Dimension(Section):
+    """One dimension of a search space: choices, or a range."""
+
+    choices: tuple[Choice, ...] | None = None
+    """The values to choose from."""
+    low: int | float | None = None
+    """Lower end of a range; whole numbers at both ends make a range of whole numbers."""
+    high: int | float | None = None
+    """Upper end of a range, included."""
+    log: bool = False
+    """Whether the range is searched on a logarithmic scale."""
+
+    def model_post_init(self, _context: object) -> None:
+        """Refuse what is neither choices nor a range."""
+        is_range = self.low is not None and self.high is not None and self.low < self.high
+        if (self.choices is None) == (not is_range):
+            raise ValueError("give either choices: [..], or low: and high: with low < high")
+        if self.log and is_range and not float(self.low or 0) > 0:
+            raise ValueError("a logarithmic range must begin above 0")
+
+
+class TuneConfig(Section):
+    """How the hyper-parameters are searched (Optuna: TPE and a median pruner)."""
+
+    n_trials: int = Field(default=8, ge=0)
+    """Finished trials that a study has in the end, earlier ones counted; 0 skips the search."""
+    epochs: int = Field(default=3, ge=1)
+    """Epochs of one trial."""
+    timeout_minutes: float | None = Field(default=None, gt=0)
+    """Begin no further trial after so many minutes."""
+    space: dict[str, Dimension] | str = "search/informer.yaml"
+    """The search space: field to dimension, or the file that holds it, looked for under conf/."""
+    seed: int = Field(default=0, ge=0)
+    """Seed of the sampler."""
+
+
+class BaselineConfig(Section):
+    """The forecasts that a model has to beat."""
+
+    models: tuple[Baseline, ...] = Field(
+        default=("seasonal_naive", "linear", "naive"), min_length=1
+    )
+    """Which of them every evaluation and promotion shows, and FALLBACK may serve."""
+    season: int = Field(default=24, ge=1)
+    """Steps in a season: what seasonal naive repeats and MASE divides by."""
+    look_back: int = Field(default=96, ge=1)
+    """Steps of history that the closed-form linear model reads."""
+    classical_rows: int = Field(default=336, ge=1)
+    """Steps of history that a classical model is fitted on, anew for each forecast."""
+    classical_stride: int = Field(default=25, ge=1)
+    """A classical model forecasts only every so-manieth of the origins that the others do."""
+
+    def model_post_init(self, _context: object) -> None:
+        """Refuse a baseline that is named twice."""
+        if len(set(self.models)) < len(self.models):
+            raise ValueError(f"models names one more than once: {', '.join(self.models)}")
+
+
+class EvaluateConfig(Section):
+    """How the test rows are forecast."""
+
+    stride: int = Field(default=1, ge=1)
+    """Steps from one rolling origin to the next."""
+
+
+class PromoteConfig(Section):
+    """What makes a challenger the champion."""
+
+    metric: Literal["mse", "mae"] = "mse"
+    """The error that is compared, in units of the train rows' standard deviation."""
+    min_improvement: float = Field(default=0.0, ge=0, lt=1)
+    """Share by which a challenger must undercut the champion and every baseline."""
+    test: Literal["bootstrap", "diebold_mariano", "none"] = "bootstrap"
+    """How an improvement over the champion is told from chance, on the losses by rolling origin."""
+    level: float = Field(default=0.05, gt=0, lt=0.5)
+    """Chance at which a challenger that is no better may pass that test (one-sided)."""
+    max_harm: float = Field(default=0.1, ge=0)
+    """Share by which the error of any one target may be worse than the champion's."""
+    max_churn: float | None = Field(default=None, ge=0)
+    """Share by which the churn of its forecasts may exceed the champion's; empty: no limit."""
+    spread_seeds: int = Field(default=2, ge=0)
+    """Further seeds trained before a champion is displaced: what they differ by is no gain."""
+    approval: bool = False
+    """Whether a person must approve a promotion, in the Prefect UI."""
+    approval_hours: float = Field(default=72, gt=0)
+    """How long an approval is waited for; then the challenger is rejected."""
+
+
+class ForecastConfig(Section):
+    """Where forecasts go, and which are due."""
+
+    output: str | None = None
+    """Folder for the forecast files; empty means mlruns/forecasts/<name>."""
+    every: str | None = None
+    """Time between cutoffs, such as 1d: missed ones are caught up on; empty: the latest alone."""
+    catch_up: int = Field(default=7, ge=0)
+    """The most missed cutoffs that one run catches up on, the latest of them."""
+    max_age: str | None = None
+    """How old the last row may be by the clock, such as 36h; empty: any age."""
+    chunk_series: int = Field(default=1000, ge=1)
+    """Series that are forecast at once, which bounds the memory; more of them make more chunks."""
+    engine: Literal["sequential", "dask"] = "sequential"
+    """What runs the chunks: one after another in the flow's process, or a Dask cluster."""
+    n_workers: int = Field(default=2, ge=1)
+    """Processes of the Dask cluster that is started on this machine for a run."""
+    dask_address: str | None = Field(default=None, pattern=r"^[a-z]+://[^\s/]+:\d+$")
+    """A Dask scheduler to use instead, such as tcp://host:8786; its workers share our folders."""
+
+    @field_validator("every", "max_age")
+    @classmethod
+    def _is_duration(cls, text: str | None) -> str | None:
+        return _checked(text)
+
+    def model_post_init(self, _context: object) -> None:
+        """Refuse an address that nothing would use."""
+        if self.dask_address is not None and self.engine != "dask":
+            raise ValueError("dask_address is set, but engine is not dask; set engine: dask")
+
+
+class MonitorConfig(Section):
+    """What past forecasts are held to, and what counts as drift."""
+
+    window: str = "30d"
+    """The stretch of time, up to the last row, that is looked at."""
+    max_degradation: float = Field(default=0.25, ge=0)
+    """Share by which the mean absolute error may exceed what the backtest promised."""
+    coverage_tolerance: float = Field(default=0.15, gt=0, lt=1)
+    """By how much the coverage of the 80 % interval may differ from what the backtest promised."""
+    min_forecasts: int = Field(default=5, ge=1)
+    """Cutoffs with known actuals below which nothing is called degraded."""
+    drift_test: Literal["psi", "ks", "kl"] = "psi"
+    """How inputs are compared with the train rows: population stability, Kolmogorov-Smirnov, KL."""
+    drift_limit: float = Field(default=0.25, gt=0)
+    """The value of that statistic from which a channel has drifted."""
+    min_drifted: float = Field(default=0.5, gt=0, le=1)
+    """Share of the channels that must have drifted for the data to have."""
+
+    @field_validator("window")
+    @classmethod
+    def _is_duration(cls, text: str) -> str | None:
+        return _checked(text)
+
+
+class ScheduleConfig(Section):
+    """When the deployments run (`prefect.yaml`), as cron expressions."""
+
+    retrain: str | None = Field(default="0 3 * * 1", pattern=CRON)
+    """The retraining; empty: only when asked for."""
+    forecast: str | None = Field(default="30 * * * *", pattern=CRON)
+    """The batch forecast; empty: only when asked for."""
+    monitor: str | None = Field(default="0 6 * * *", pattern=CRON)
+    """The comparison with what came; empty: only when asked for."""
+    time_zone: str = "UTC"
+    """Whose clock the expressions are read by, such as Europe/Berlin."""
+
+    @field_validator("time_zone")
+    @classmethod
+    def _is_zone(cls, text: str) -> str:
+        try:
+            ZoneInfo(text)
+        except (ZoneInfoNotFoundError, ValueError) as error:
+            raise ValueError(
+                f"{text!r} is no time zone; write one such as Europe/Berlin"
+            ) from error
+        return text
+
+
+class WorkersConfig(Section):
+    """Where deployed runs work; `informer retrain CONF` itself does all in its own process."""
+
+    pool: str = "cpu"
+    """Work pool of the flows."""
+    training_pool: str | None = "gpu"
+    """Work pool that trials and training are sent to; empty: they stay in the flow's process."""
+    training_limit: str = "training"
+    """Concurrency limit that each training holds a slot of: one slot for each GPU."""
+    tuning_flows: int = Field(default=1, ge=1)
+    """Flows that search at once, each on a worker of the training pool and with a slot."""
+    timeout_hours: float = Field(default=12, gt=0)
+    """After so long a search or a training is given up."""
+
+
+class BenchmarkConfig(Section):
+    """What `informer benchmark` runs where the command does not say."""
+
+    horizons: tuple[int, ...] = ()
+    """Steps ahead, one row of the table each; none: model.pred_len alone."""
+    seeds: int = Field(default=3, ge=1)
+    """Seeds, counted up from train.seed, over which the Informer's errors are averaged."""
+    from_horizon: dict[int, dict[str, Any]] = Field(default={})
+    """Dotted fields that differ from a horizon on, until a longer horizon's entry sets them."""
+
+    def model_post_init(self, _context: object) -> None:
+        """Refuse horizons of no step."""
+        if min((*self.horizons, *self.from_horizon), default=1) < 1:
+            raise ValueError("a horizon is below 1; count steps ahead")
+
+    def fields_at(self, horizon: int) -> dict[str, Any]:
+        """The dotted fields that hold at a horizon."""
+        found: dict[str, Any] = {}
+        for start in sorted(start for start in self.from_horizon if start <= horizon):
+            found |= self.from_horizon[start]
+        return found
+
+
+def duration(text: str) -> pd.Timedelta:
+    """A stretch of time as a configuration spells it: 15min, 36h, 1d.
+
+    Raises:
+        ValueError: it is none, or not above zero.
+    """
+    try:
+        found = pd.Timedelta(re.sub(r"(?<=[\d ])d\b", "D", text))  # pandas is about to drop d
+        if found > pd.Timedelta(0):
+            return found
+    except ValueError:
+        pass
+    raise ValueError(f"{text!r} is no stretch of time; write one such as 15min, 36h or 1d")
+
+
+def _checked(text: str | None) -> str | None:
+    if text is not None:
+        duration(text)
+    return text

@@ -1,0 +1,146 @@
+"""Intervals cover what they promise, also where the noise of the validation rows was another."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+import torch
+
+from informer.data import Windows
+from informer.estimators.calibration import Calibration, LocalScale, calibrate
+
+LEVELS = (0.1, 0.5, 0.9)
+N_TARGETS = 2
+
+
+@dataclass
+class Flat:
+    """Forecasts the same everywhere."""
+
+    value: float = 0.0
+    look_back: int = 1
+
+    def predict(self, windows, index):
+        return torch.full((len(index), windows.pred_len, windows.n_targets), self.value)
+
+
+def noise(n_rows: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    """White noise whose deviation slowly swings between 0.4 and 3; and that deviation."""
+    rng = np.random.default_rng(seed)
+    deviation = np.exp(np.sin(np.arange(n_rows) / n_rows * 9.5 * np.pi))[:, None]
+    return deviation * rng.normal(size=(n_rows, N_TARGETS)), deviation
+
+
+def windows(values: np.ndarray, first: int, stop: int, seq_len: int = 48) -> Windows:
+    return Windows.cut(
+        values, np.zeros((len(values), 1)), torch.arange(max(first, seq_len), stop - 4),
+        seq_len=seq_len, label_len=0, pred_len=4, n_targets=values.shape[1],
+    )  # fmt: skip
+
+
+def calibrated(predictor, values, season=24, observed=None, **sizes) -> Calibration:
+    """On the first tenth of the rows as train, the next quarter as validation rows."""
+    a, b = len(values) // 10, len(values) // 3
+    seen = np.ones(values.shape, bool) if observed is None else observed
+    return calibrate(
+        predictor, windows(values, 0, a, **sizes), windows(values, a, b, **sizes), seen,
+        np.arange(len(values)), LEVELS, season,
+    )  # fmt: skip
+
+
+def coverage(calibration: Calibration, predictor, test: Windows) -> float:
+    index = torch.arange(len(test))
+    forecast = predictor.predict(test, index).unsqueeze(1)
+    low, _, high = calibration.quantiles(forecast, test, index).unbind(dim=1)
+    truth = test.values[test.origins[:, None] + torch.arange(4)]
+    return float(((truth >= low) & (truth <= high)).float().mean())
+
+
+def test_intervals_cover_where_the_noise_is_another_than_on_the_validation_rows():
+    values, deviation = noise(30_000)
+    calibration = calibrated(Flat(), values)
+    assert calibration.scale.form != "none"
+    for calm in (True, False):
+        test = windows(values, 10_000, len(values))
+        own = deviation[test.origins.numpy(), 0]
+        chosen = own < 0.7 if calm else own > 1.5
+        found = coverage(calibration, Flat(), test.subset(torch.from_numpy(chosen)))
+        assert found == pytest.approx(0.8, abs=0.02)
+
+
+def test_noise_that_never_changes_is_covered_too():
+    values = np.random.default_rng(0).normal(size=(12_000, N_TARGETS))
+    calibration = calibrated(Flat(), values)
+    found = coverage(calibration, Flat(), windows(values, 4_000, len(values)))
+    assert found == pytest.approx(0.8, abs=0.02)
+
+
+def test_offsets_are_order_statistics_of_the_validation_residuals():
+    values = np.arange(10.0)[:, None]  # residuals 1 ... 9
+    val = Windows.cut(
+        values, np.zeros((10, 1)), torch.arange(1, 10),
+        seq_len=1, label_len=0, pred_len=1, n_targets=1,
+    )  # fmt: skip
+    observed = np.ones((10, 1), bool)
+    steps = np.arange(10)
+    found = calibrate(Flat(), val, val, observed, steps, LEVELS, 24)
+    assert found.offsets.ravel().tolist() == [1.0, 5.0, 9.0]
+    observed[9] = False  # the residual 9 is not scored
+    found = calibrate(Flat(), val, val, observed, steps, LEVELS, 24)
+    assert found.offsets.ravel().tolist() == [1.0, 4.0, 8.0]
+
+
+def test_quantiles_of_a_forecast_rise_and_follow_it():
+    values, _ = noise(3_000)
+    calibration = calibrated(Flat(), values)
+    test = windows(values, 2_000, 3_000)
+    index = torch.arange(7)
+    forecast = torch.randn(7, 1, 4, N_TARGETS)
+    quantiles = calibration.quantiles(forecast, test, index)
+    assert quantiles.shape == (7, 3, 4, N_TARGETS)
+    assert (quantiles.diff(dim=1) >= 0).all()
+    moved = calibration.quantiles(forecast + 5, test, index)
+    torch.testing.assert_close(moved, quantiles + 5)
+
+
+def test_quantiles_that_calibration_would_cross_are_put_in_order():
+    offsets = torch.tensor([3.0, 0.0, -3.0]).view(3, 1, 1)
+    calibration = Calibration(offsets, LocalScale("none", 1, 1.0, torch.ones(1)))
+    values = np.zeros((60, 1))
+    forecast = torch.tensor([-1.0, 0.0, 1.0]).view(1, 3, 1, 1)
+    found = calibration.quantiles(forecast, windows(values, 0, 60), torch.arange(1))
+    assert found.ravel().tolist() == [-2.0, 0.0, 2.0]
+
+
+@pytest.mark.parametrize("form", ["step", "season", "deviation"])
+def test_a_scale_is_the_windows_restlessness_against_the_train_windows(form):
+    values, _ = noise(2_000)
+    scale = LocalScale.fit(form, 24, 1.0, windows(values, 0, 1_000))
+    calm, restless = (windows(factor * values, 0, 1_000) for factor in (1.0, 3.0))
+    index = torch.arange(len(calm))
+    assert scale.of(calm, index).mean(dim=0).tolist() == pytest.approx([1.0] * 2, abs=1e-4)
+    torch.testing.assert_close(scale.of(restless, index), 3 * scale.of(calm, index))
+
+
+def test_a_window_that_stands_still_keeps_an_interval():
+    values, _ = noise(3_000)
+    calibration = Calibration(
+        calibrated(Flat(), values).offsets,
+        LocalScale.fit("step", 24, 1.0, windows(values, 0, 1_000)),
+    )
+    still = windows(np.zeros((100, N_TARGETS)), 0, 100)
+    low, _, high = calibration.quantiles(torch.zeros(1, 1, 4, 2), still, torch.arange(1))[0]
+    assert (low < high).all()
+
+
+def test_what_was_never_observed_has_an_interval_of_no_width():
+    values, _ = noise(3_000)
+    found = calibrated(Flat(), values, observed=np.zeros(values.shape, bool))
+    assert (found.offsets == 0).all()
+
+
+def test_a_window_shorter_than_a_season_is_measured_in_another_way():
+    values, _ = noise(3_000)
+    assert calibrated(Flat(), values, season=500).scale.form != "season"

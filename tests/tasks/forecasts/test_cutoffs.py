@@ -1,0 +1,105 @@
+"""Which cutoffs are due, and which rows were known at each."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from informer import FrameConfig
+from tasks.forecasts.cutoffs import check_age, current_series, known_rows, missed_cutoffs
+from tasks.settings import ForecastConfig, SourceError
+
+FRAME = FrameConfig(columns=("y",), freq="h", max_gap=3)
+NEWEST = pd.Timestamp("2024-01-05 23:00")
+LATER = pd.Timestamp("2024-02-01")
+
+
+def hours(first: str, n: int) -> pd.DatetimeIndex:
+    return pd.date_range(first, periods=n, freq="h")
+
+
+def series(name: str, n: int, first: str = "2024-01-01") -> pd.DataFrame:
+    y = np.sin(np.arange(n) / 4.0)
+    return pd.DataFrame({"unique_id": name, "ds": hours(first, n), "y": y})
+
+
+def test_missed_cutoffs_count_from_the_last_stored_one():
+    times = hours("2024-01-01", 24 * 5)
+    day = ForecastConfig(every="1d")
+    stored = [pd.Timestamp("2024-01-01 06:00"), pd.Timestamp("2024-01-02 06:00")]
+    due = [pd.Timestamp(f"2024-01-0{day} 06:00") for day in (3, 4, 5)]
+    assert missed_cutoffs(times, stored, day) == due
+    assert missed_cutoffs(times, [], day) == []
+    assert missed_cutoffs(times, stored, ForecastConfig()) == []
+    assert missed_cutoffs(times, stored, ForecastConfig(every="1d", catch_up=2)) == due[1:]
+    assert missed_cutoffs(times, stored, ForecastConfig(every="1d", catch_up=0)) == []
+    beyond = [*stored, pd.Timestamp("2024-02-01")]  # of data that went further
+    assert missed_cutoffs(times, beyond, day) == due
+
+
+def test_a_cutoff_is_the_last_row_known_by_then_and_none_comes_twice():
+    times = hours("2024-01-01", 12).union(hours("2024-01-03 12:00", 24))
+    stored = [pd.Timestamp("2024-01-01 05:00")]
+    found = missed_cutoffs(times, stored, ForecastConfig(every="12h"))
+    assert found == [
+        pd.Timestamp(t) for t in ("2024-01-01 11:00", "2024-01-03 17:00", "2024-01-04 05:00")
+    ]
+    odd = missed_cutoffs(hours("2024-01-01", 4), [times[0]], ForecastConfig(every="90min"))
+    assert odd == [times[1]]  # 01:30 knows the row of 01:00; 03:00 is the last cutoff itself
+
+
+def test_rows_that_only_later_ones_made_were_not_known():
+    rows = pd.concat([series("a", 10), series("b", 10)], ignore_index=True)
+    rows.loc[rows["unique_id"].eq("b") & rows["ds"].between(rows["ds"][4], rows["ds"][6]), "y"] = (
+        np.nan
+    )
+    known = known_rows(rows, FRAME, rows["ds"][5])
+    assert known.groupby("unique_id")["ds"].max().tolist() == [rows["ds"][5], rows["ds"][3]]
+    later = known_rows(rows, FRAME, rows["ds"][7])
+    assert later.groupby("unique_id").size().tolist() == [8, 8]  # a gap inside stays
+    assert known.index.tolist() == list(range(len(known)))
+    alone = known_rows(series("a", 10)[["ds", "y"]], FrameConfig(id_column=None))
+    assert len(alone) == 10
+    with pytest.raises(SourceError, match="no row is as old as 2023"):
+        known_rows(rows, FRAME, pd.Timestamp("2023-01-01"))
+
+
+def test_rows_are_stale_only_beyond_the_age_allowed():
+    last = pd.Timestamp("2024-01-01")
+    limit = ForecastConfig(max_age="36h")
+    check_age(last, last + pd.Timedelta("36h"), limit, "rows.csv")
+    check_age(last, last + pd.Timedelta("900D"), ForecastConfig(), "rows.csv")
+    with pytest.raises(SourceError, match=r"last row of rows\.csv is from 2024-01-01 .* 1 days 13"):
+        check_age(last, last + pd.Timedelta("37h"), limit, "rows.csv")
+
+
+def test_series_that_ended_or_just_began_are_left_out_with_the_reason(forecaster):
+    config = ForecastConfig()
+    rows = pd.concat(
+        [
+            series("current", 120),
+            series("ended", 114),  # six steps before: the horizon has just passed
+            series("late", 115),
+            series("young", 23, "2024-01-05 01:00"),
+        ],
+        ignore_index=True,
+    )
+    kept, left_out = current_series(rows, forecaster, config, NEWEST)
+    assert set(kept["unique_id"]) == {"current", "late"}
+    assert left_out == {
+        "ended": "ended at 2024-01-05 17:00:00",
+        "young": "has 23 rows, a forecast reads 24",
+    }
+    assert set(forecaster.predict(kept)["unique_id"]) == {"current", "late"}
+    kept, left_out = current_series(rows, forecaster, ForecastConfig(max_age="4h"), NEWEST)
+    assert set(kept["unique_id"]) == {"current"}
+
+
+def test_a_chunk_may_hold_no_series_that_can_be_forecast(forecaster):
+    rows = series("young", 12)
+    kept, left_out = current_series(rows, forecaster, ForecastConfig(), rows["ds"].max())
+    assert left_out == {"young": "has 12 rows, a forecast reads 24"}
+    assert kept.empty
+    kept, left_out = current_series(series("old", 120), forecaster, ForecastConfig(), LATER)
+    assert left_out == {"old": "ended at 2024-01-05 23:00:00"}  # newer rows are in other chunks
