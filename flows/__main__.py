@@ -7,43 +7,27 @@ with --json the last line of stdout is one JSON object.
 
 from __future__ import annotations
 
-import argparse
 import re
 import sys
 import traceback
-from collections.abc import Callable, Sequence
-from importlib import import_module
+from collections.abc import Sequence
 
-from flows.arguments import MISUSED
-from flows.parser import make_parser
-from tasks.settings import Terminated, check_writable, enter, find_home, signals_raised
+from flows.commands import COMMANDS, make_parser
+from flows.commands.terminal.arguments import MISUSED
+from informer.errors import ConfigError, InformerError
+from tasks.settings import (
+    PipelineError,
+    Terminated,
+    check_writable,
+    enter,
+    find_home,
+    signals_raised,
+)
 
 __all__ = ["main"]
 
 FAILED, INTERRUPTED = 1, 130
-WRITERS = ("retrain", "forecast", "backtest", "import", "monitor", "models", "replay")
-FUNCTIONS = {
-    "retrain": ("flows.commands", "retrain"),
-    "forecast": ("flows.commands", "forecast"),
-    "backtest": ("flows.backtest_command", "backtest"),
-    "import": ("flows.import_command", "import_"),
-    "benchmark": ("flows.benchmark", "benchmark"),
-    "reference": ("flows.reference", "reference"),
-    "data": ("flows.commands", "data"),
-    "doctor": ("flows.commands", "doctor"),
-    "monitor": ("flows.monitor_command", "monitor"),
-    "models": ("flows.models_command", "models"),
-    "forecasts": ("flows.forecasts_command", "forecasts"),
-    "explain-change": ("flows.explain_command", "explain_change"),
-    "replay": ("flows.replay_command", "replay"),
-    "deployments": ("flows.deployments_command", "deployments"),
-    "setup-automations": ("flows.deployments_command", "setup_automations"),
-    "worker": ("flows.worker_command", "worker"),
-    "reconcile": ("flows.worker_command", "reconcile"),
-    "clean": ("flows.clean_command", "clean"),
-}
 OVERRIDE = re.compile(r"[a-z_]+(\.[a-z_]+)*=")
-Command = Callable[[argparse.Namespace], int]
 
 
 def _reordered(argv: Sequence[str]) -> list[str]:
@@ -55,33 +39,23 @@ def _reordered(argv: Sequence[str]) -> list[str]:
     return [*rest[:place], *overrides, *rest[place:]]
 
 
-def _command(name: str) -> Command:
-    """The function behind a command; its imports are paid for only when it runs."""
-    module, function = FUNCTIONS[name]
-    command: Command = getattr(import_module(module), function)
-    return command
-
-
 def main(argv: Sequence[str] | None = None) -> int:
     """Parse, run, and turn what was raised into one line and an exit status."""
     args = make_parser().parse_args(_reordered(sys.argv[1:] if argv is None else argv))
-    enter(find_home())
-    # Prefect, MLflow and torch read their variables when they are imported: not before this line.
-    from informer.errors import ConfigError, InformerError
-    from tasks.settings import PipelineError
-
+    command = COMMANDS[args.command]
+    enter(find_home())  # before Prefect, MLflow or torch is imported and reads its variables
     try:
         with signals_raised():
-            if args.command in WRITERS:
+            if command.writes:
                 check_writable(find_home().store_dir)  # before Prefect trips over it
-            return _command(args.command)(args)
+            return command.run(args)
     except (ConfigError, PipelineError, InformerError) as error:
         raised: BaseException = error
         status, text = (MISUSED if isinstance(error, ConfigError) else FAILED), str(error)
     except (KeyboardInterrupt, Terminated) as error:
         raised, text = error, "interrupted"
         status = error.status if isinstance(error, Terminated) else INTERRUPTED
-        if args.command in WRITERS:
+        if command.writes:
             text += "; the MLflow run is marked KILLED"
     except Exception as error:
         raised, status = error, FAILED

@@ -8,7 +8,6 @@ from pathlib import Path
 from prefect import flow
 from prefect.runtime import flow_run
 
-from flows.rows import load_rows, prepare_rows
 from tasks.judging import (
     Backtested,
     RolledOver,
@@ -19,7 +18,7 @@ from tasks.judging import (
     score_champion,
 )
 from tasks.models import require_champion
-from tasks.rows import validate_snapshot
+from tasks.rows import load_rows, prepare_rows, validate_snapshot
 from tasks.runs import tracked_run, validation_logged
 from tasks.settings import RunConfig, check_writable, find_home
 

@@ -7,12 +7,10 @@ from datetime import datetime
 from prefect import flow
 from prefect.runtime import flow_run
 
-from flows.rows import load_rows, prepare_rows
-from flows.times import utc_naive
 from tasks.forecasts import Forecast, check_forecast, write_forecast
 from tasks.models import require_champion
-from tasks.rows import validate_snapshot
-from tasks.settings import RunConfig, find_home
+from tasks.rows import load_rows, prepare_rows, validate_snapshot
+from tasks.settings import RunConfig, find_home, utc_naive
 
 __all__ = ["forecast"]
 

@@ -10,8 +10,6 @@ from typing import Any
 from prefect import flow
 from prefect.runtime import flow_run
 
-from flows.rows import load_rows, prepare_rows
-from flows.times import utc_naive
 from tasks.forecasts import output_dir, read_vintages
 from tasks.models import require_champion
 from tasks.monitoring import (
@@ -25,9 +23,9 @@ from tasks.monitoring import (
     watched,
     write_report,
 )
-from tasks.rows import validate_snapshot
+from tasks.rows import load_rows, prepare_rows, validate_snapshot
 from tasks.runs import opened_run
-from tasks.settings import RunConfig, check_writable, find_home
+from tasks.settings import RunConfig, check_writable, find_home, utc_naive
 
 __all__ = ["Monitored", "monitor"]
 

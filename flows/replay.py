@@ -8,7 +8,6 @@ import pandas as pd
 from prefect import flow
 from prefect.runtime import flow_run
 
-from flows.rows import load_rows, prepare_rows
 from tasks.judging import check_baselines
 from tasks.replay import (
     DEFAULT,
@@ -20,7 +19,7 @@ from tasks.replay import (
     set_stage,
     write_report,
 )
-from tasks.rows import validate_snapshot
+from tasks.rows import load_rows, prepare_rows, validate_snapshot
 from tasks.settings import RunConfig, find_home
 
 __all__ = ["replay"]

@@ -8,7 +8,6 @@ from functools import partial
 from prefect import flow
 from prefect.runtime import flow_run
 
-from flows.rows import load_rows, prepare_rows
 from flows.train import errors_by_seed, train_anywhere
 from tasks.forecasts import Forecast, check_forecast, require_fresh, write_forecast
 from tasks.judging import (
@@ -22,7 +21,7 @@ from tasks.judging import (
     judge,
 )
 from tasks.models import register
-from tasks.rows import validate_snapshot
+from tasks.rows import load_rows, prepare_rows, validate_snapshot
 from tasks.runs import connect, run_stage, stage_key, tracked_run, validation_logged
 from tasks.settings import RunConfig, find_home
 

@@ -7,12 +7,11 @@ from dataclasses import asdict, replace
 from prefect import flow
 from prefect.runtime import flow_run
 
-from flows.rows import prepare_rows
 from flows.tune import search, tune_together
 from tasks.fitting import Trained, log_training, train_model
 from tasks.judging import further_seeds, score_seed, with_seed
 from tasks.operations import is_sent_away, run_in_pool, training_slot
-from tasks.rows import Prepared, Snapshot
+from tasks.rows import Prepared, Snapshot, prepare_rows
 from tasks.runs import child_run, run_stage
 from tasks.settings import Home, RunConfig, find_home
 

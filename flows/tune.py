@@ -7,10 +7,9 @@ from typing import Any
 from prefect import flow
 from prefect.runtime import flow_run
 
-from flows.rows import prepare_rows
 from tasks.fitting import Tuned, plan, tune_study
 from tasks.operations import share_in_pool, training_slot
-from tasks.rows import Prepared, Snapshot
+from tasks.rows import Prepared, Snapshot, prepare_rows
 from tasks.runs import run_stage
 from tasks.settings import Home, RunConfig, find_home
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from flows.__main__ import _reordered
-from flows.parser import make_parser
+from flows.commands import make_parser
 from tasks.benchmark import read_published
 from tasks.settings import load_config
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from flows.parser import make_parser
+from flows.commands import make_parser
 from tasks.reference import Flags
 from tasks.reference.flags import SPECS
 

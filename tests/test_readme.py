@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from flows.parser import make_parser
+from flows.commands import make_parser
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()

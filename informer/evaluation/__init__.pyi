@@ -1,7 +1,3 @@
-from .backtest import (
-    Backtest as Backtest,
-    backtest as backtest,
-)
 from .churn import forecast_churn as forecast_churn
 from .comparison import (
     Comparison as Comparison,

@@ -7,12 +7,12 @@ from .results import (
     write_rows as write_rows,
 )
 from .run import (
-    PARTS as PARTS,
     Row as Row,
     count_fits as count_fits,
     run_horizon as run_horizon,
 )
 from .setting import (
+    PARTS as PARTS,
     Options as Options,
     prepare as prepare,
 )

@@ -18,13 +18,12 @@ from informer.errors import FrameError
 from informer.estimators import CLASSICAL, look_back_of
 from informer.evaluation import mase_scales, score_windows, summarize
 from informer.forecaster import Estimator, Forecaster
-from tasks.benchmark.setting import INFORMER, Setting
+from tasks.benchmark.setting import INFORMER, PARTS, Setting
 from tasks.settings import RunConfig
 
-__all__ = ["PARTS", "Row", "Tick", "count_fits", "run_horizon", "score"]
+__all__ = ["Row", "Tick", "count_fits", "run_horizon", "score"]
 
 SCORES = ("mse", "mae", "coverage", "width", "wql")
-PARTS = 100  # into which the progress of one fit is cut
 
 Tick = Callable[[int, int, str], None]
 """Told the fits done at this horizon, the parts of the next one, and what it is."""

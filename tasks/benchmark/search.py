@@ -11,7 +11,7 @@ import pandas as pd
 from informer.data import Split
 from informer.forecaster import Forecaster
 from informer.training import EpochRecord
-from tasks.benchmark.run import PARTS
+from tasks.benchmark.setting import PARTS
 from tasks.fitting import present_values, suggest
 from tasks.settings import RunConfig
 

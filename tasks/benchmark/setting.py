@@ -21,9 +21,10 @@ from tasks.benchmark.source import Foreign, name_of, read_foreign
 from tasks.rows import find_dataset, outliers_as_missing, read, read_contract
 from tasks.settings import Home, RunConfig, load_config
 
-__all__ = ["INFORMER", "Options", "Setting", "prepare"]
+__all__ = ["INFORMER", "PARTS", "Options", "Setting", "prepare"]
 
 INFORMER = "informer"
+PARTS = 100  # into which the progress of one fit, or of one search, is cut
 ETT_CONF = "etth1"  # stands in for a known data set that has no configuration of its own
 SHARES = {"split.train": 0.7, "split.val": 0.1, "split.test": 0.2}
 

@@ -13,10 +13,11 @@ import pandas as pd
 from prefect import task
 from prefect.artifacts import create_markdown_artifact, create_table_artifact
 
+from informer import Backtest, backtest
 from informer.config import ForecasterConfig
 from informer.data import Split
 from informer.estimators import CLASSICAL, Baseline, require_library
-from informer.evaluation import Backtest, backtest, summarize
+from informer.evaluation import summarize
 from informer.forecaster import Forecaster
 from tasks.fitting import Trained
 from tasks.models import CHAMPION, alias_version, champion
@@ -62,7 +63,7 @@ class Evaluation:
             (`mae_units` in the data's own); the models are `informer`, each baseline and, where it
             can be compared, `champion`. A churn that cannot be measured is NaN.
         by_target: model to `unique_id` to mse and mae.
-        losses: Parquet file of the loss of every window; see `informer.backtest.Backtest.losses`.
+        losses: Parquet file of the loss of every window; see `informer.Backtest.losses`.
         baseline_dirs: each baseline, saved as it was scored.
         champion_version: the version compared with, None where there is none.
         incomparable: why the champion could not be compared; empty where it could.

@@ -14,8 +14,8 @@ import mlflow
 import yaml
 from prefect import task
 
+from informer import backtest
 from informer.errors import ConfigError
-from informer.evaluation import backtest
 from informer.interop import NETWORK_FLAGS, config_from_flags
 from tasks.judging import CHALLENGER_NAME, metrics_of, report
 from tasks.reference.checkpoint import serve_checkpoint

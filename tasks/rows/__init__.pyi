@@ -3,6 +3,12 @@ from .contract import (
     outliers_as_missing as outliers_as_missing,
     read_contract as read_contract,
 )
+from .datasets import (
+    DATASETS as DATASETS,
+    fetch as fetch,
+    find_dataset as find_dataset,
+    locate as locate,
+)
 from .prepare import (
     Prepared as Prepared,
     history as history,
@@ -12,13 +18,10 @@ from .prepare import (
 )
 from .rules import run_suites as run_suites
 from .sources import (
-    DATASETS as DATASETS,
     Snapshot as Snapshot,
-    fetch as fetch,
-    find_dataset as find_dataset,
     load as load,
-    locate as locate,
     read as read,
     snapshot as snapshot,
 )
+from .staged import load_rows as load_rows, prepare_rows as prepare_rows
 from .validate import validate_snapshot as validate_snapshot

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from flows.parser import make_parser
+from flows.commands import make_parser
 from informer import ConfigError, FrameError, InformerConfig, TrainingConfig
 from informer.interop import config_from_flags
 from tasks.reference.experiment import (

@@ -10,7 +10,7 @@ from dataclasses import fields
 
 import pytest
 
-from flows.parser import make_parser
+from flows.commands import make_parser
 from tasks.reference.flags import Flags, add_flags, read_flags
 
 # Of the authors' command line, written down from it.

@@ -1,32 +1,47 @@
-"""`informer replay`: what it does with its arguments, and what it shows."""
+"""`informer replay`: held-back rows played as a live stream, to choose a schedule."""
 
 from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.table import Table
 
-from flows.answer import finish
-from flows.replay import replay as replay_flow
-from flows.terminal import quiet
-from flows.times import time_of
-from tasks.replay import DEFAULT, Outcome, Replayed, read_policies
-from tasks.settings import find_home, load_config
+from flows.commands.terminal.answer import finish
+from flows.commands.terminal.arguments import Parser, add_conf
+from flows.commands.terminal.tables import quiet
+from tasks.settings import find_home, load_config, time_of
 
-__all__ = ["replay"]
+if TYPE_CHECKING:
+    from tasks.replay import Outcome, Replayed
+
+__all__ = ["add_arguments", "run"]
 
 
-def replay(args: argparse.Namespace) -> int:
+def add_arguments(parser: Parser) -> None:
     """`informer replay CONF [key=value ...] [--start TIME] [--policies ...] [--output DIR]`."""
+    add_conf(parser)
+    parser.add_argument("--start", metavar="TIME", help="first cutoff; rows before it are known")
+    parser.add_argument(
+        "--policies", metavar="NAME", nargs="+", help="never, drift, or a time such as 7d"
+    )
+    parser.add_argument("--output", metavar="DIR", help="folder of the report")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Play every policy, and say which one pays."""
+    from tasks.replay import DEFAULT, read_policies
+
     config = load_config(args.conf, args.overrides, conf_dir=find_home().conf_dir)
     policies = tuple(args.policies or DEFAULT)
     read_policies(policies, config)  # a wrong name is told before anything starts
     start = None if args.start is None else time_of(args.start, "--start")
+    from flows.replay import replay
+
     quiet(args)
-    done = replay_flow(config, policies, start, None if args.output is None else Path(args.output))
+    done = replay(config, policies, start, None if args.output is None else Path(args.output))
     _show(config.name, done)
     finish(args, _record(done))
     return 0

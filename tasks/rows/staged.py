@@ -1,8 +1,9 @@
-"""The first verbs of every flow: the rows of a pipeline, read and made regular, or taken over."""
+"""The first stages of every flow: the rows of a pipeline, read and made regular, or taken over."""
 
 from __future__ import annotations
 
-from tasks.rows import Prepared, Snapshot, load, prepare_snapshot
+from tasks.rows.prepare import Prepared, prepare_snapshot
+from tasks.rows.sources import Snapshot, load
 from tasks.runs import data_asset, materialized, run_stage
 from tasks.settings import Home, RunConfig
 

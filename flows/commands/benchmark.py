@@ -1,37 +1,57 @@
-"""`informer benchmark`: what it does with its arguments, and what it shows."""
+"""`informer benchmark`: the published protocol, beside what others published."""
 
 from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
-from flows.answer import finish
-from informer.estimators import CLASSICAL
-from tasks.benchmark import (
-    PARTS,
-    Options,
-    Published,
-    Row,
-    count_fits,
-    prepare,
-    read_published,
-    read_rows,
-    run_horizon,
-    write_rows,
-)
-from tasks.runs import Bar
+from flows.commands.terminal.answer import finish
+from flows.commands.terminal.arguments import Parser, add_conf
 from tasks.settings import check_writable, find_home
 
-__all__ = ["benchmark"]
+if TYPE_CHECKING:
+    from tasks.benchmark import Options, Published, Row
+
+__all__ = ["add_arguments", "run"]
 
 
-def benchmark(args: argparse.Namespace) -> int:
+def add_arguments(parser: Parser) -> None:
+    """`informer benchmark CONF [--data PATH] [--horizon N ...] [--features M|S|MS] ...`."""
+    add_conf(parser)
+    parser.add_argument("--data", metavar="PATH", help="a file or data set in place of CONF's")
+    parser.add_argument(
+        "--horizon", metavar="N", type=int, nargs="+", help="steps ahead, one table each"
+    )
+    parser.add_argument("--features", choices=("M", "S", "MS"), help="columns read and forecast")
+    parser.add_argument("--seeds", metavar="N", type=int, help="seeds of the Informer to average")
+    parser.add_argument(
+        "--models", metavar="NAME", nargs="+", help="informer, or names of baselines"
+    )
+    parser.add_argument(
+        "--tune", action="store_true", help="search first, on the validation rows alone"
+    )
+    parser.add_argument("--output", metavar="FILE", help="JSON file to which the rows are added")
+
+
+def run(args: argparse.Namespace) -> int:
     """Fit, score and show horizon by horizon; what is finished is kept where the next one fails."""
+    from tasks.benchmark import (
+        PARTS,
+        count_fits,
+        prepare,
+        read_published,
+        read_rows,
+        run_horizon,
+        write_rows,
+    )
+    from tasks.runs import Bar
+
     home = find_home()
     setting = prepare(_options(args), home)
     output = None if args.output is None else Path(args.output).expanduser().absolute()
@@ -69,6 +89,8 @@ def benchmark(args: argparse.Namespace) -> int:
 
 
 def _options(args: argparse.Namespace) -> Options:
+    from tasks.benchmark import Options
+
     return Options(
         conf=args.conf,
         overrides=tuple(args.overrides),
@@ -83,6 +105,8 @@ def _options(args: argparse.Namespace) -> Options:
 
 def _told(rows: Sequence[Row]) -> str:
     """What the errors are of."""
+    from informer.estimators import CLASSICAL
+
     text = (
         "errors are scaled by the train rows; 80 %: what the interval of 80 % covers; every test "
         "window counts"

@@ -1,28 +1,40 @@
-"""`informer monitor`: what it does with its arguments, and what it shows."""
+"""`informer monitor`: past forecasts against what came, and the inputs for drift."""
 
 from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.table import Table
 
-from flows.answer import finish
-from flows.monitor import Monitored, monitor as monitor_flow
-from flows.terminal import quiet
-from flows.times import time_of
-from tasks.settings import RunConfig, find_home, load_config
+from flows.commands.terminal.answer import finish
+from flows.commands.terminal.arguments import Parser, add_conf
+from flows.commands.terminal.tables import quiet
+from tasks.settings import RunConfig, find_home, load_config, time_of
 
-__all__ = ["monitor"]
+if TYPE_CHECKING:
+    from flows.monitor import Monitored
+
+__all__ = ["add_arguments", "run"]
 
 
-def monitor(args: argparse.Namespace) -> int:
+def add_arguments(parser: Parser) -> None:
     """`informer monitor CONF [key=value ...] [--as-of TIME] [--output DIR]`."""
+    add_conf(parser)
+    parser.add_argument("--as-of", metavar="TIME", help="forget what came after this time")
+    parser.add_argument("--output", metavar="DIR", help="folder of the report")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Compare, look for drift, and say what was found."""
     as_of = None if args.as_of is None else time_of(args.as_of)
     config = load_config(args.conf, args.overrides, conf_dir=find_home().conf_dir)
+    from flows.monitor import monitor
+
     quiet(args)
-    done = monitor_flow(config, as_of, None if args.output is None else Path(args.output))
+    done = monitor(config, as_of, None if args.output is None else Path(args.output))
     _show(config, done)
     finish(args, {"status": "completed", **done.found, "path": str(done.path)})
     return 0

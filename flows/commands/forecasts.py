@@ -10,18 +10,27 @@ import pandas as pd
 from rich.console import Console
 from rich.table import Table
 
-from flows.answer import finish
-from flows.times import time_of
+from flows.commands.terminal.answer import finish
+from flows.commands.terminal.arguments import Parser, add_actions, add_common
 from tasks.forecasts import Known, forecasts_as_of, write_known
-from tasks.settings import find_home
+from tasks.settings import find_home, time_of
 
-__all__ = ["forecasts"]
+__all__ = ["add_arguments", "run"]
 
 SHOWN_ROWS = 24
 
 
-def forecasts(args: argparse.Namespace) -> int:
+def add_arguments(parser: Parser) -> None:
     """`informer forecasts as-of TIME [CONF] [--output FILE]`."""
+    as_of = add_actions(parser).add_parser("as-of", help="what was known at a time")
+    add_common(as_of)
+    as_of.add_argument("time", metavar="TIME")
+    as_of.add_argument("conf", metavar="CONF", nargs="?", help="without it, every pipeline")
+    as_of.add_argument("--output", metavar="FILE", help="CSV or Parquet file of these rows")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Show what was known then of the times after it, and write all of it where asked to."""
     time = time_of(args.time, "TIME")
     output = None if args.output is None else Path(args.output)
     known = forecasts_as_of(time, args.conf, find_home())

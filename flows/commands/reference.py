@@ -4,26 +4,37 @@ from __future__ import annotations
 
 import argparse
 from math import isfinite
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
-import pandas as pd
 from rich.console import Console
 from rich.table import Table
 
-from flows.answer import finish
-from informer.evaluation import summarize
-from tasks.reference import Experiment, Finished, prepare, read_flags, repeat
+from flows.commands.terminal.answer import finish
+from flows.commands.terminal.arguments import Parser, add_common
+from tasks.reference import add_flags, read_flags
 from tasks.settings import find_home
 
-__all__ = ["reference"]
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from tasks.reference import Experiment, Finished
+
+__all__ = ["add_arguments", "run"]
 
 SHOWN_STEPS = 12
 
 
-def reference(args: argparse.Namespace) -> int:
+def add_arguments(parser: Parser) -> None:
+    """`informer reference [flags]`."""
+    add_common(parser)
+    add_flags(parser)
+
+
+def run(args: argparse.Namespace) -> int:
     """Read the data, then train, test and predict as often as `--itr` says."""
     flags = read_flags(vars(args))
+    from tasks.reference import prepare, repeat
+
     experiment = prepare(flags, find_home())
     hints = Console(stderr=True, highlight=False, soft_wrap=True)
     for warning in experiment.warnings:
@@ -39,6 +50,8 @@ def reference(args: argparse.Namespace) -> int:
 
 
 def _about(experiment: Experiment) -> str:
+    import pandas as pd
+
     source, frame, split = experiment.source, experiment.config.frame, experiment.split
     channels, targets = (", ".join(names[:8]) for names in (frame.channels, frame.targets))
     borders = pd.Series([split.val_start, split.test_start, split.test_end])
@@ -51,6 +64,8 @@ def _about(experiment: Experiment) -> str:
 
 
 def _show(done: Finished, experiment: Experiment) -> None:
+    from informer.evaluation import summarize
+
     console = Console(highlight=False, soft_wrap=True)
     metrics = done.scored.metrics
     unit = "units of the data" if experiment.flags.inverse else "scaled"
@@ -72,6 +87,10 @@ def _show(done: Finished, experiment: Experiment) -> None:
 
 def _some_steps(scores: pd.DataFrame) -> pd.DataFrame:
     """Errors by step; of a long horizon some steps, the first and the last among them."""
+    import numpy as np
+
+    from informer.evaluation import summarize
+
     table = summarize(scores, ["step"])
     shown = np.unique(np.linspace(0, len(table) - 1, SHOWN_STEPS).round().astype(int))
     return table.iloc[shown]

@@ -1,25 +1,42 @@
-"""`informer import`: what it does with its arguments, and what it shows."""
+"""`informer import`: a checkpoint of the reference, registered as a model."""
 
 from __future__ import annotations
 
 import argparse
 from math import isnan
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 
-from flows.answer import finish
-from flows.import_checkpoint import Imported, import_checkpoint
-from flows.terminal import error_table, quiet
+from flows.commands.terminal.answer import finish
+from flows.commands.terminal.arguments import Parser, add_common
+from flows.commands.terminal.tables import error_table, quiet
 from tasks.reference import model_name, read_args, to_flags
 
-__all__ = ["import_"]
+if TYPE_CHECKING:
+    from flows.import_checkpoint import Imported
+
+__all__ = ["add_arguments", "run"]
 
 
-def import_(args: argparse.Namespace) -> int:
+def add_arguments(parser: Parser) -> None:
     """`informer import CHECKPOINT --args FILE [--name NAME] [--data PATH]`."""
+    add_common(parser)
+    parser.add_argument("checkpoint", metavar="CHECKPOINT", help="the reference's checkpoint.pth")
+    parser.add_argument(
+        "--args", metavar="FILE", required=True, help="JSON or YAML of the flags it was trained by"
+    )
+    parser.add_argument("--name", metavar="NAME", help="of the registered model")
+    parser.add_argument("--data", metavar="PATH", help="the data it was trained on: file or name")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Register it without an alias, and show its errors."""
     flags = to_flags(read_args(Path(args.args)), args.data)
     name = model_name(args.name, flags)
+    from flows.import_checkpoint import import_checkpoint
+
     quiet(args)
     done = import_checkpoint(Path(args.checkpoint), flags, name)
     _show(name, done)

@@ -1,47 +1,71 @@
-"""`informer backtest`: what it does with its arguments, and what it shows."""
+"""`informer backtest`: the champion and the baselines on the test rows, scored again."""
 
 from __future__ import annotations
 
 import argparse
 from math import isnan
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 
-from flows.answer import finish
-from flows.backtest import BacktestRun, backtest as backtest_flow
-from flows.terminal import add_errors, error_table, quiet
+from flows.commands.terminal.answer import finish
+from flows.commands.terminal.arguments import Parser, add_conf
+from flows.commands.terminal.tables import add_errors, error_table, quiet
 from informer.errors import ConfigError
-from tasks.judging import CHAMPION_NAME, RollOptions
 from tasks.settings import RunConfig, find_home, load_config
 
-__all__ = ["backtest"]
+if TYPE_CHECKING:
+    from flows.backtest import BacktestRun
+    from tasks.judging import RollOptions
+
+__all__ = ["add_arguments", "run"]
 
 
-def backtest(args: argparse.Namespace) -> int:
+def add_arguments(parser: Parser) -> None:
     """`informer backtest CONF [key=value ...] [--roll FILE ...] [--output DIR]`."""
+    add_conf(parser)
+    parser.add_argument("--roll", metavar="FILE", help="rows that go on where the data end")
+    parser.add_argument("--refit-every", metavar="N", type=int, help="rolling: fit anew after N")
+    parser.add_argument(
+        "--allow-overlap", action="store_true", help="rolling: rows known before, which are no test"
+    )
+    parser.add_argument("--output", metavar="DIR", help="folder of the tables and charts")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Score the champion and the baselines, and roll over what came since."""
     config = load_config(args.conf, args.overrides, conf_dir=find_home().conf_dir)
-    roll_over = _roll_options(args)
+    _check_roll(args)
+    from flows.backtest import backtest
+
     quiet(args)
-    done = backtest_flow(config, roll_over, None if args.output is None else Path(args.output))
+    roll_over = _roll_options(args)
+    done = backtest(config, roll_over, None if args.output is None else Path(args.output))
     _show(config, done)
     finish(args, _record(done))
     return 0
 
 
-def _roll_options(args: argparse.Namespace) -> RollOptions | None:
+def _check_roll(args: argparse.Namespace) -> None:
     if args.refit_every is not None and args.refit_every < 1:
         raise ConfigError(f"--refit-every is {args.refit_every}; it must be at least 1.")
-    if args.roll is not None:
-        return RollOptions(args.roll, args.refit_every, args.allow_overlap)
-    if args.refit_every is not None or args.allow_overlap:
+    if args.roll is None and (args.refit_every is not None or args.allow_overlap):
         name = "--allow-overlap" if args.allow_overlap else "--refit-every"
         raise ConfigError(f"{name} says how to roll, but over what? Add --roll FILE.")
-    return None
+
+
+def _roll_options(args: argparse.Namespace) -> RollOptions | None:
+    from tasks.judging import RollOptions
+
+    if args.roll is None:
+        return None
+    return RollOptions(args.roll, args.refit_every, args.allow_overlap)
 
 
 def _show(config: RunConfig, done: BacktestRun) -> None:
+    from tasks.judging import CHAMPION_NAME
+
     console = Console(highlight=False, soft_wrap=True)
     scored = done.scored
     models = {f"{CHAMPION_NAME} (version {scored.model_version})": scored.metrics}

@@ -4,31 +4,40 @@ from __future__ import annotations
 
 import argparse
 from dataclasses import asdict
+from typing import TYPE_CHECKING
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
-from flows.answer import finish
-from flows.terminal import quiet
-from tasks.models import (
-    Version,
-    list_versions,
-    promote_version,
-    promotions,
-    require_challenger,
-    rollback,
-    serving,
-)
+from flows.commands.terminal.answer import finish
+from flows.commands.terminal.arguments import Parser, add_actions, add_conf
+from flows.commands.terminal.tables import quiet
 from tasks.settings import find_home, load_config
 
-__all__ = ["models"]
+if TYPE_CHECKING:
+    from tasks.models import Version
+
+__all__ = ["add_arguments", "run"]
 
 NO_REASON = "no reason was given"
 
 
-def models(args: argparse.Namespace) -> int:
+def add_arguments(parser: Parser) -> None:
     """`informer models list|promote|rollback|history CONF [--version N] [--reason TEXT]`."""
+    actions = add_actions(parser)
+    add_conf(actions.add_parser("list", help="versions, aliases and errors"))
+    add_conf(actions.add_parser("history", help="every promotion: who, when, why"))
+    promote = actions.add_parser("promote", help="serve a version")
+    rollback = actions.add_parser("rollback", help="serve the previous one")
+    for action in (promote, rollback):
+        add_conf(action)
+        action.add_argument("--reason", metavar="TEXT", help="what the ledger says of it")
+    promote.add_argument("--version", metavar="N", help="of the model; without it the challenger")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Look at the registry, or move an alias."""
     name = load_config(args.conf, args.overrides, conf_dir=find_home().conf_dir).name
     quiet(args)
     actions = {"list": _list, "promote": _promote, "rollback": _rollback, "history": _history}
@@ -37,6 +46,8 @@ def models(args: argparse.Namespace) -> int:
 
 
 def _list(args: argparse.Namespace, name: str) -> None:
+    from tasks.models import list_versions
+
     found = list_versions(name, find_home())
     columns = ("", "made (UTC)", "estimator", "MSE", "MAE", "in 80 %", "verdict", "aliases")
     table = Table(*columns, title=name, box=SIMPLE_HEAD, pad_edge=False)
@@ -55,6 +66,8 @@ def _numbers(one: Version) -> tuple[str, ...]:
 
 
 def _promote(args: argparse.Namespace, name: str) -> None:
+    from tasks.models import promote_version, require_challenger
+
     home = find_home()
     version = args.version or require_challenger(name, home)
     reason = args.reason or NO_REASON
@@ -67,6 +80,8 @@ def _promote(args: argparse.Namespace, name: str) -> None:
 
 
 def _rollback(args: argparse.Namespace, name: str) -> None:
+    from tasks.models import rollback
+
     reason = args.reason or NO_REASON
     version, before = rollback(name, find_home(), reason=reason)
     _say(f"version {version} of {name} serves again, in place of {before}")
@@ -74,12 +89,16 @@ def _rollback(args: argparse.Namespace, name: str) -> None:
 
 
 def _finish_move(args: argparse.Namespace, name: str, reason: str) -> None:
+    from tasks.models import serving
+
     champion, previous = serving(name, find_home())
     record = {"model_name": name, "champion_version": champion}
     finish(args, record | {"previous_version": previous, "reason": reason})
 
 
 def _history(args: argparse.Namespace, name: str) -> None:
+    from tasks.models import promotions
+
     rows, problems = promotions(name, find_home())
     columns = ("when (UTC)", "what", "version", "served", "why, and who")
     table = Table(*columns, title=name, box=SIMPLE_HEAD, pad_edge=False)

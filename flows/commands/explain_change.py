@@ -4,24 +4,36 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.table import Table
 
-from flows.answer import finish
-from flows.terminal import quiet
-from informer.evaluation import PARTS
-from tasks.forecasts import Explained, VintageFile, explain_vintages
+from flows.commands.terminal.answer import finish
+from flows.commands.terminal.arguments import Parser, add_conf
+from flows.commands.terminal.tables import quiet
 from tasks.settings import find_home, load_config
 
-__all__ = ["explain_change"]
+if TYPE_CHECKING:
+    from tasks.forecasts import Explained, VintageFile
+
+__all__ = ["add_arguments", "run"]
 
 
-def explain_change(args: argparse.Namespace) -> int:
+def add_arguments(parser: Parser) -> None:
     """`informer explain-change CONF [--before VINTAGE] [--after VINTAGE] [--output DIR]`."""
+    add_conf(parser)
+    parser.add_argument("--before", metavar="VINTAGE", help="cutoff or file; the last but one")
+    parser.add_argument("--after", metavar="VINTAGE", help="cutoff or file; the last")
+    parser.add_argument("--output", metavar="DIR", help="folder of the table and the chart")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Explain it part by part."""
     home = find_home()
     config = load_config(args.conf, args.overrides, conf_dir=home.conf_dir)
+    from tasks.forecasts import explain_vintages
+
     quiet(args)
     output = None if args.output is None else Path(args.output)
     found = explain_vintages(config, args.before, args.after, output, home)
@@ -31,6 +43,8 @@ def explain_change(args: argparse.Namespace) -> int:
 
 
 def _show(found: Explained) -> None:
+    from informer.evaluation import PARTS
+
     console = Console(highlight=False, soft_wrap=True)
     names = ("series", "times", "change", "new data", "new weights", "covariates", "churn")
     table = Table(*names, title=f"from {found.before.label} to {found.after.label}, means")
@@ -46,6 +60,8 @@ def _show(found: Explained) -> None:
 
 
 def _record(found: Explained) -> dict[str, Any]:
+    from informer.evaluation import PARTS
+
     means = found.table[["change", *PARTS]].mean()
     sizes = found.table[list(PARTS)].abs().mean()  # rises and falls do not cancel out in these
     return {
