@@ -1,7 +1,5 @@
 from .baselines import (
-    CLASSICAL as CLASSICAL,
     LINEAR_WEIGHT as LINEAR_WEIGHT,
-    Baseline as Baseline,
     ClosedFormLinear as ClosedFormLinear,
     calibration_windows as calibration_windows,
     fit_baseline as fit_baseline,
@@ -13,11 +11,13 @@ from .calibration import (
     LocalScale as LocalScale,
     calibrate as calibrate,
 )
-from .classical import (
+from .ensemble import train_networks as train_networks
+from .names import (
+    CLASSICAL as CLASSICAL,
     LIBRARY as LIBRARY,
+    Baseline as Baseline,
     require_library as require_library,
 )
-from .ensemble import train_networks as train_networks
 from .predictor import (
     NetworkPredictor as NetworkPredictor,
     Predictor as Predictor,

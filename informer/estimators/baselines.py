@@ -9,23 +9,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal, TypeAlias, get_args
+from typing import TypeAlias
 
 import torch
 from torch import Tensor
 
 from informer.config import ForecasterConfig
 from informer.data import Windows
-from informer.estimators.classical import Classical, ClassicalName
+from informer.estimators.classical import Classical
+from informer.estimators.names import CLASSICAL, Baseline
 
 __all__ = [
-    "CLASSICAL", "LINEAR_WEIGHT", "Baseline", "BaselinePredictor", "ClosedFormLinear", "Naive",
-    "SeasonalNaive", "calibration_windows", "fit_baseline", "look_back_of",
-    "restore_baseline",
+    "LINEAR_WEIGHT", "BaselinePredictor", "ClosedFormLinear", "Naive", "SeasonalNaive",
+    "calibration_windows", "fit_baseline", "look_back_of", "restore_baseline",
 ]  # fmt: skip
-
-Baseline = Literal["naive", "seasonal_naive", "linear", ClassicalName]
-CLASSICAL: tuple[str, ...] = get_args(ClassicalName)
 
 N_CALIBRATION = 99  # windows that calibrate a model which is fitted anew for each
 LINEAR_WEIGHT = "linear.weight"

@@ -7,9 +7,8 @@ B windows of a batch   L rows fitted on   P pred_len   C_t targets
 
 from __future__ import annotations
 
-import importlib.util
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -17,29 +16,12 @@ import torch
 from torch import Tensor
 
 from informer.data import Windows
-from informer.errors import ConfigError
+from informer.estimators.names import ClassicalName, require_library
 
-__all__ = ["LIBRARY", "Classical", "ClassicalName", "require_library"]
+__all__ = ["Classical"]
 
-ClassicalName = Literal["auto_ets", "auto_theta", "auto_arima"]
-
-LIBRARY = "statsforecast"
-INSTALL = "pip install 'informer-pipeline[classical]'"
 CLASSES = {"auto_ets": "AutoETS", "auto_theta": "AutoTheta", "auto_arima": "AutoARIMA"}
 MIN_SEASONS = 2  # that the rows must hold for a seasonal form
-
-
-def require_library(name: str) -> None:
-    """Make sure that the library behind the model `name` is there.
-
-    Raises:
-        ConfigError: it is not installed.
-    """
-    if importlib.util.find_spec(LIBRARY) is None:
-        raise ConfigError(
-            f"the baseline {name} needs the library {LIBRARY}, which is not installed. "
-            f"Run: {INSTALL}, or leave {name} out."
-        )
 
 
 @dataclass(frozen=True)

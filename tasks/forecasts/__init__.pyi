@@ -16,7 +16,6 @@ from .forecast import (
     Forecast as Forecast,
     check_forecast as check_forecast,
     left_out_sentences as left_out_sentences,
-    output_dir as output_dir,
     require_fresh as require_fresh,
     write_forecast as write_forecast,
 )
@@ -28,6 +27,7 @@ from .known import (
 from .vintages import (
     VintageFile as VintageFile,
     commit_vintage as commit_vintage,
+    output_dir as output_dir,
     part_name as part_name,
     read_vintages as read_vintages,
     vintage_path as vintage_path,

@@ -11,8 +11,14 @@ import pandas as pd
 
 from informer.errors import ConfigError
 from informer.evaluation import PARTS, Origin, covariates_of, explain_change, forecast_churn
-from tasks.forecasts.forecast import output_dir
-from tasks.forecasts.vintages import VintageFile, list_vintages, parts_of, read_vintage, vintage_of
+from tasks.forecasts.vintages import (
+    VintageFile,
+    list_vintages,
+    output_dir,
+    parts_of,
+    read_vintage,
+    vintage_of,
+)
 from tasks.models import Served, load_version
 from tasks.runs import change_by_part
 from tasks.settings import Home, PipelineError, RunConfig, StoreError, replaced

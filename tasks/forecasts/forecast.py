@@ -24,6 +24,7 @@ from tasks.forecasts.fanout import Chunk, Part, check_engine, run_chunks
 from tasks.forecasts.vintages import (
     commit_vintage,
     list_vintages,
+    output_dir,
     part_name,
     parts_of,
     vintage_path,
@@ -48,7 +49,6 @@ __all__ = [
     "Forecast",
     "check_forecast",
     "left_out_sentences",
-    "output_dir",
     "require_fresh",
     "utc_now",
     "write_forecast",
@@ -115,12 +115,6 @@ def check_forecast(config: RunConfig, home: Home) -> None:
     """
     check_engine(config.forecast)
     check_writable(output_dir(config, home))
-
-
-def output_dir(config: RunConfig, home: Home) -> Path:
-    """Where the forecasts of a pipeline go."""
-    named = config.forecast.output
-    return Path(named).expanduser().absolute() if named else home.forecast_dir / config.name
 
 
 def utc_now() -> pd.Timestamp:

@@ -9,8 +9,7 @@ from pathlib import Path
 import pandas as pd
 
 from informer.errors import ConfigError
-from tasks.forecasts.forecast import output_dir
-from tasks.forecasts.vintages import known_at, read_vintages
+from tasks.forecasts.vintages import known_at, output_dir, read_vintages
 from tasks.settings import Home, StoreError, load_config, replaced
 
 __all__ = ["Known", "forecasts_as_of", "write_known"]

@@ -22,11 +22,11 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from tasks.settings import StoreError, replaced
+from tasks.settings import Home, RunConfig, StoreError, replaced
 
 __all__ = [
-    "COLUMNS", "VintageFile", "commit_vintage", "known_at", "list_vintages", "part_name",
-    "parts_of", "read_vintage", "read_vintages", "vintage_of", "vintage_path",
+    "COLUMNS", "VintageFile", "commit_vintage", "known_at", "list_vintages", "output_dir",
+    "part_name", "parts_of", "read_vintage", "read_vintages", "vintage_of", "vintage_path",
 ]  # fmt: skip
 
 COLUMNS = ("unique_id", "ds", "cutoff", "model_version", "created_at", "data_sha256", "y_hat")
@@ -54,6 +54,12 @@ class VintageFile:
     def label(self) -> str:
         """What people call it."""
         return f"{self.cutoff} (version {self.version})"
+
+
+def output_dir(config: RunConfig, home: Home) -> Path:
+    """Where the forecasts of a pipeline go."""
+    named = config.forecast.output
+    return Path(named).expanduser().absolute() if named else home.forecast_dir / config.name
 
 
 def vintage_path(folder: Path, cutoff: pd.Timestamp, version: str, sha256: str) -> Path:

@@ -19,7 +19,6 @@ from datetime import UTC, datetime
 from typing import Any, Literal
 
 import mlflow
-from prefect.runtime import flow_run
 
 from tasks.settings import RegistryError
 
@@ -189,6 +188,8 @@ def anchor(client: mlflow.MlflowClient, name: str, entry: Entry) -> None:
 
 
 def _who() -> str:
+    from prefect.runtime import flow_run  # which a look at the ledger needs not
+
     if flow_run.id is not None:
         return f"flow run {flow_run.name} ({flow_run.id})"
     try:

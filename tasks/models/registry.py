@@ -1,9 +1,4 @@
-"""The model registry: versions of one model per pipeline, served by alias.
-
-`champion` is what forecasts come from, `previous` what it was before, `challenger` the newest
-candidate. A move is first written to the ledger, then `previous` moves, and `champion` last: that
-is when the move is done, and one that was cut off before is finished by the same command.
-"""
+"""The model registry: versions of one model per pipeline, each with all that serving takes."""
 
 from __future__ import annotations
 
@@ -21,7 +16,6 @@ from typing import Any
 import mlflow
 import pandas as pd
 from mlflow.data.dataset_source_registry import get_dataset_source_from_json
-from mlflow.entities.model_registry import ModelVersion
 from mlflow.exceptions import MlflowException
 from mlflow.models import infer_signature
 from mlflow.pyfunc import log_model
@@ -31,29 +25,25 @@ from prefect.artifacts import create_link_artifact
 import informer
 from informer.estimators import CLASSICAL, LIBRARY
 from informer.forecaster import Forecaster
-from tasks.models.ledger import Action, Facts, anchor, read_ledger, record, unfinished
+from tasks.models.aliases import CHALLENGER, CHAMPION, by_alias
 from tasks.rows import Prepared, read_rows
 from tasks.runs import (
     BACK_OFF_S,
-    PROMOTED,
     connect,
     is_passing,
     resumed_run,
     stage_key,
-    tell,
     ui_url,
 )
 from tasks.settings import Home, RegistryError, RunConfig
 
-__all__ = [
-    "CHALLENGER", "CHAMPION", "PREVIOUS", "Served", "alias_version", "champion", "facts_of",
-    "load_version", "promote_version", "register", "require_champion", "rollback", "version_url",
-]  # fmt: skip
+__all__ = ["Served", "champion", "load_version", "register", "require_champion", "version_url"]
 
 ARTIFACT = "forecaster"
 MODEL_CODE = Path(__file__).with_name("pyfunc_model.py")
-CHAMPION, CHALLENGER, PREVIOUS = "champion", "challenger", "previous"
-REQUIREMENTS = ("torch", "numpy", "pandas", "lightning-fabric", "safetensors", "mlflow")
+REQUIREMENTS = (
+    "torch", "numpy", "pandas", "lightning-fabric", "safetensors", "lazy-loader", "mlflow",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -64,21 +54,6 @@ class Served:
     forecaster: Forecaster
 
 
-def _by_alias(client: mlflow.MlflowClient, name: str, alias: str) -> ModelVersion | None:
-    try:
-        return client.get_model_version_by_alias(name, alias)
-    except MlflowException as error:
-        if error.error_code in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
-            return None
-        raise
-
-
-def alias_version(client: mlflow.MlflowClient, name: str, alias: str) -> str | None:
-    """The version that bears an alias; None where none does."""
-    found = _by_alias(client, name, alias)
-    return None if found is None else str(found.version)
-
-
 def champion(config: RunConfig, home: Home) -> Served | None:
     """The version that forecasts come from, loaded without a pickle; None before the first one.
 
@@ -86,7 +61,7 @@ def champion(config: RunConfig, home: Home) -> Served | None:
         RegistryError: the version is there but its files are not.
     """
     client = connect(home)
-    found = _by_alias(client, config.name, CHAMPION)
+    found = by_alias(client, config.name, CHAMPION)
     return None if found is None else load_version(config.name, str(found.version), home)
 
 
@@ -223,105 +198,6 @@ def _latest(rows: pd.DataFrame, forecaster: Forecaster) -> pd.DataFrame:
     n_rows = forecaster.look_back + frame.max_gap
     series = rows if frame.id_column is None else rows.groupby(frame.id_column)
     return series.tail(n_rows).reset_index(drop=True)
-
-
-def facts_of(version: ModelVersion) -> Facts:
-    """What the ledger says of a version, from its tags."""
-    tags = version.tags
-    return Facts(
-        windows=json.loads(tags.get("windows", "{}")),
-        data_sha256=tags.get("data_sha256", ""),
-        git_commit=tags.get("git_commit", ""),
-        run_id=version.run_id or "",
-    )
-
-
-def promote_version(
-    name: str,
-    version: str,
-    home: Home,
-    *,
-    reason: str = "no reason was given",
-    action: Action = "promote",
-) -> str | None:
-    """Serve `version` from now on; returns the version that was served before, now `previous`.
-
-    A version that serves already is left as it is, and the ledger too.
-
-    Raises:
-        RegistryError: there is no such version.
-    """
-    client = connect(home)
-    before = alias_version(client, name, CHAMPION)
-    if before != version:
-        _move(client, name, (before, version), action, reason)
-    return before
-
-
-def rollback(name: str, home: Home, *, reason: str = "no reason was given") -> tuple[str, str]:
-    """Serve the version that served before; returns it and the one that it takes the place of.
-
-    Raises:
-        RegistryError: nothing serves, or nothing served before.
-    """
-    client = connect(home)
-    serving = alias_version(client, name, CHAMPION)
-    if serving is None:
-        raise RegistryError(
-            f"model {name} has no champion to roll back. Run: informer retrain {name}"
-        )
-    target = _served_before(client, name, serving)
-    if target is None:
-        raise RegistryError(
-            f"version {serving} of model {name} is the first that serves: there is no previous one "
-            f"to roll back to. See: informer models list {name}"
-        )
-    _move(client, name, (serving, target), "rollback", reason)
-    return target, serving
-
-
-def _served_before(client: mlflow.MlflowClient, name: str, serving: str) -> str | None:
-    """What a rollback goes to; after one that was cut off, the same again.
-
-    A move that was cut off may have put `previous` onto the champion itself; the ledger then knows.
-    """
-    entries = read_ledger(client, name)
-    begun = unfinished(entries, serving)
-    if begun is not None and begun.action == "rollback":
-        return begun.to_version
-    previous = alias_version(client, name, PREVIOUS)
-    if previous != serving:
-        return previous
-    arrivals = (e for e in reversed(entries) if e.action != "hold" and e.to_version == serving)
-    return next((entry.from_version for entry in arrivals), None)
-
-
-def _move(
-    client: mlflow.MlflowClient,
-    name: str,
-    between: tuple[str | None, str],
-    action: Action,
-    reason: str,
-) -> None:
-    before, version = between
-    try:
-        facts = facts_of(client.get_model_version(name, version))
-    except MlflowException as error:
-        if error.error_code not in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
-            raise
-        raise RegistryError(
-            f"model {name} has no version {version}. See: informer models list {name}"
-        ) from error
-    begun = unfinished(read_ledger(client, name), before)
-    if begun is not None and (begun.action, begun.to_version) == (action, version):
-        anchor(client, name, begun)
-    else:
-        record(client, name, action, version, between, reason, facts)
-    if before is not None:
-        client.set_registered_model_alias(name, PREVIOUS, before)
-    client.set_registered_model_alias(name, CHAMPION, version)
-    moved = {"version": version, "from_version": before, "reason": reason, "action": action}
-    tell(PROMOTED, name, moved)
 
 
 def _needed(forecaster: Forecaster) -> tuple[str, ...]:

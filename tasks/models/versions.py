@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from tasks.models.aliases import CHALLENGER, CHAMPION, PREVIOUS, alias_version
 from tasks.models.ledger import Row, history, read_ledger, verify
-from tasks.models.registry import CHALLENGER, CHAMPION, PREVIOUS, alias_version
 from tasks.runs import connect
 from tasks.settings import Home, RegistryError
 

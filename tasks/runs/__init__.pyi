@@ -41,15 +41,13 @@ from .stages import (
     run_stage as run_stage,
     stage_key as stage_key,
 )
+from .store import connect as connect, run_url as run_url, ui_url as ui_url
 from .track import (
     child_run as child_run,
-    connect as connect,
     log_figure as log_figure,
     log_frame as log_frame,
     opened_run as opened_run,
     resumed_run as resumed_run,
-    run_url as run_url,
     tracked_run as tracked_run,
-    ui_url as ui_url,
     validation_logged as validation_logged,
 )

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import logging
-import os
 import subprocess
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -14,53 +12,20 @@ import mlflow
 import pandas as pd
 from matplotlib.figure import Figure
 from mlflow.entities import RunStatus
-from mlflow.exceptions import MlflowException
 from prefect.artifacts import create_link_artifact
 from prefect.exceptions import ExternalSignal, Pause
 
 from tasks.runs.origin import FLOW_RUN_TAG, origin_tags
-from tasks.settings import Home, RunConfig, StoreError, give_locks_back, replaced, without_password
+from tasks.runs.store import connect, run_url
+from tasks.settings import Home, RunConfig, replaced
 
 __all__ = [
-    "child_run", "connect", "flatten", "git_commit", "log_figure", "log_frame",
-    "opened_run", "resumed_run", "run_url", "tracked_run", "ui_url", "validation_logged",
+    "child_run", "flatten", "git_commit", "log_figure", "log_frame", "opened_run", "resumed_run",
+    "tracked_run", "validation_logged",
 ]  # fmt: skip
 
-UI_VARIABLE = "INFORMER_MLFLOW_UI"
-LOCAL_UI = "http://127.0.0.1:5000"  # where `make ui` opens MLflow over the local store
 STOPPED = ("FAILED", "KILLED")
 UNFINISHED = {FLOW_RUN_TAG: (*STOPPED, "SCHEDULED", "RUNNING"), "identity": STOPPED}
-
-
-def connect(home: Home) -> mlflow.MlflowClient:
-    """Point MLflow to this home's store and say so clearly if that fails.
-
-    Raises:
-        StoreError: the store cannot be written or the server cannot be reached.
-    """
-    logging.getLogger("alembic").setLevel(logging.WARNING)
-    give_locks_back()
-    uri = home.tracking_uri
-    if uri == home.local_tracking_uri:
-        try:
-            home.store_dir.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise StoreError(
-                f"cannot write {home.store_dir}: {error.strerror}. Make it writable, or point "
-                "INFORMER_HOME to another folder."
-            ) from error
-    mlflow.set_tracking_uri(uri)
-    mlflow.set_registry_uri(uri)
-    client = mlflow.MlflowClient()
-    try:
-        client.search_experiments(max_results=1)
-    except (MlflowException, OSError) as error:
-        reason = str(error).splitlines()[0].replace(uri, without_password(uri))
-        raise StoreError(
-            f"the MLflow store {without_password(uri)} does not answer: {reason}. "
-            "Start the server, or correct or unset MLFLOW_TRACKING_URI."
-        ) from error
-    return client
 
 
 def _experiment(client: mlflow.MlflowClient, name: str, home: Home) -> str:
@@ -70,25 +35,6 @@ def _experiment(client: mlflow.MlflowClient, name: str, home: Home) -> str:
     local = home.tracking_uri == home.local_tracking_uri
     location = (home.artifact_dir / name).as_uri() if local else None
     return str(client.create_experiment(name, artifact_location=location))
-
-
-def ui_url(path: str, home: Home) -> str:
-    """Where the MLflow UI shows something.
-
-    `INFORMER_MLFLOW_UI` says where a browser finds it, if that is not where the runs do; else it is
-    on the tracking server, or where `make ui` opens it.
-    """
-    server = without_password(home.tracking_uri)
-    if not server.startswith("http"):
-        server = LOCAL_UI
-    server = os.environ.get(UI_VARIABLE) or server
-    return f"{server.rstrip('/')}/#/{path}"
-
-
-def run_url(run_id: str, home: Home) -> str:
-    """Where the MLflow UI shows a run."""
-    experiment = connect(home).get_run(run_id).info.experiment_id
-    return ui_url(f"experiments/{experiment}/runs/{run_id}", home)
 
 
 def git_commit(home: Home) -> str:

@@ -12,7 +12,8 @@ from informer.data import Windows
 from informer.data.windows import window_origins
 from informer.errors import ConfigError
 from informer.estimators.baselines import N_CALIBRATION, calibration_windows
-from informer.estimators.classical import LIBRARY, Classical, require_library
+from informer.estimators.classical import Classical
+from informer.estimators.names import LIBRARY, require_library
 
 IS_THERE = importlib.util.find_spec(LIBRARY) is not None
 needs_library = pytest.mark.skipif(not IS_THERE, reason="the extra `classical` is not installed")

@@ -10,7 +10,7 @@ from itertools import pairwise
 import pytest
 
 from tasks.models.ledger import Facts, history, read_ledger, record, verify
-from tasks.models.registry import promote_version, rollback
+from tasks.models.moves import promote_version, rollback
 from tasks.settings import RegistryError
 
 NAME = "tiny"

@@ -11,7 +11,8 @@ import pytest
 
 from informer import Forecaster, ForecasterConfig, FrameConfig, InformerConfig
 from tasks.models.ledger import history, read_ledger, verify
-from tasks.models.registry import _latest, _version, promote_version, rollback
+from tasks.models.moves import promote_version, rollback
+from tasks.models.registry import _latest, _version
 from tasks.settings import RegistryError
 
 NAME = "tiny"

@@ -8,7 +8,8 @@ import pandas as pd
 import pytest
 
 from tasks.rows import sources
-from tasks.rows.sources import DATASETS, Dataset, fetch, find_dataset, locate, read, snapshot
+from tasks.rows.datasets import DATASETS, Dataset, fetch, find_dataset, locate
+from tasks.rows.sources import read, snapshot
 from tasks.settings import Home, SourceError, StoreError
 
 

@@ -1,0 +1,119 @@
+"""What serves is changed here alone: promotions and rollbacks.
+
+A move is first written to the ledger, then `previous` moves, and `champion` last: that is when the
+move is done, and one that was cut off before is finished by the same command.
+"""
+
+from __future__ import annotations
+
+import json
+
+import mlflow
+from mlflow.entities.model_registry import ModelVersion
+from mlflow.exceptions import MlflowException
+
+from tasks.models.aliases import CHAMPION, PREVIOUS, alias_version
+from tasks.models.ledger import Action, Facts, anchor, read_ledger, record, unfinished
+from tasks.runs import PROMOTED, connect, tell
+from tasks.settings import Home, RegistryError
+
+__all__ = ["facts_of", "promote_version", "rollback"]
+
+
+def facts_of(version: ModelVersion) -> Facts:
+    """What the ledger says of a version, from its tags."""
+    tags = version.tags
+    return Facts(
+        windows=json.loads(tags.get("windows", "{}")),
+        data_sha256=tags.get("data_sha256", ""),
+        git_commit=tags.get("git_commit", ""),
+        run_id=version.run_id or "",
+    )
+
+
+def promote_version(
+    name: str,
+    version: str,
+    home: Home,
+    *,
+    reason: str = "no reason was given",
+    action: Action = "promote",
+) -> str | None:
+    """Serve `version` from now on; returns the version that was served before, now `previous`.
+
+    A version that serves already is left as it is, and the ledger too.
+
+    Raises:
+        RegistryError: there is no such version.
+    """
+    client = connect(home)
+    before = alias_version(client, name, CHAMPION)
+    if before != version:
+        _move(client, name, (before, version), action, reason)
+    return before
+
+
+def rollback(name: str, home: Home, *, reason: str = "no reason was given") -> tuple[str, str]:
+    """Serve the version that served before; returns it and the one that it takes the place of.
+
+    Raises:
+        RegistryError: nothing serves, or nothing served before.
+    """
+    client = connect(home)
+    serving = alias_version(client, name, CHAMPION)
+    if serving is None:
+        raise RegistryError(
+            f"model {name} has no champion to roll back. Run: informer retrain {name}"
+        )
+    target = _served_before(client, name, serving)
+    if target is None:
+        raise RegistryError(
+            f"version {serving} of model {name} is the first that serves: there is no previous one "
+            f"to roll back to. See: informer models list {name}"
+        )
+    _move(client, name, (serving, target), "rollback", reason)
+    return target, serving
+
+
+def _served_before(client: mlflow.MlflowClient, name: str, serving: str) -> str | None:
+    """What a rollback goes to; after one that was cut off, the same again.
+
+    A move that was cut off may have put `previous` onto the champion itself; the ledger then knows.
+    """
+    entries = read_ledger(client, name)
+    begun = unfinished(entries, serving)
+    if begun is not None and begun.action == "rollback":
+        return begun.to_version
+    previous = alias_version(client, name, PREVIOUS)
+    if previous != serving:
+        return previous
+    arrivals = (e for e in reversed(entries) if e.action != "hold" and e.to_version == serving)
+    return next((entry.from_version for entry in arrivals), None)
+
+
+def _move(
+    client: mlflow.MlflowClient,
+    name: str,
+    between: tuple[str | None, str],
+    action: Action,
+    reason: str,
+) -> None:
+    before, version = between
+    try:
+        facts = facts_of(client.get_model_version(name, version))
+    except MlflowException as error:
+        if error.error_code not in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
+            raise
+        raise RegistryError(
+            f"model {name} has no version {version}. See: informer models list {name}"
+        ) from error
+    begun = unfinished(read_ledger(client, name), before)
+    if begun is not None and (begun.action, begun.to_version) == (action, version):
+        anchor(client, name, begun)
+    else:
+        record(client, name, action, version, between, reason, facts)
+    if before is not None:
+        client.set_registered_model_alias(name, PREVIOUS, before)
+    client.set_registered_model_alias(name, CHAMPION, version)
+    moved = {"version": version, "from_version": before, "reason": reason, "action": action}
+    tell(PROMOTED, name, moved)
