@@ -19,7 +19,7 @@ COMMANDS = [line for line in PAGE.splitlines() if line.startswith(".venv/bin/inf
 def options() -> set[str]:
     """Every flag that `informer reference` takes."""
     (commands,) = (a for a in make_parser()._actions if a.dest == "command")
-    parser = commands.choices["reference"]
+    parser = commands.choices["reference"].filled()
     return {name for action in parser._actions for name in action.option_strings} - {"-h", "--help"}
 
 

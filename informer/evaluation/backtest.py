@@ -31,9 +31,9 @@ class Backtest:
     Attributes:
         scores: model, unique_id, step, n, mse, mae (both in units of the train rows' standard
             deviation), mae_units, mase, coverage and width (of the interval from q10 to q90),
-            quantile_loss, size, wql; see `informer.metrics.score_table`.
+            quantile_loss, size, wql; see `informer.evaluation.metrics.score_table`.
         losses: model, series (its number), step and cutoff of the window, n, mse, mae: the loss of
-            each window over its steps and targets; see `informer.origins`.
+            each window over its steps and targets; see `informer.evaluation.origins`.
         churn: model, unique_id, n, churn: how far forecasts of the same time move, in the mean,
             from one origin to the next, `stride` steps later; in the same units as mae.
         examples: unique_id, ds, cutoff, y, and the first model's y_hat and quantiles, for the

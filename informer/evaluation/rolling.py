@@ -34,7 +34,7 @@ class Rolled:
         forecasts: unique_id, ds, cutoff, step (from 1), y (NaN where nothing was measured), y_hat,
             the quantiles, is_test; ordered by cutoff, series, target and step.
         scores: unique_id, step, n, mse, mae (both in units of the first model's train deviation),
-            mae_units, mase, coverage and more; see `informer.metrics.score_table`.
+            mae_units, mase, coverage and more; see `informer.evaluation.metrics.score_table`.
         inputs: unique_id, ds, y: the rows that the first forecast of each series read.
         n_cutoffs: times from which was forecast.
         n_refits: models fitted on the way.

@@ -1,7 +1,6 @@
 from .studies import (
     RUN_ATTRIBUTE as RUN_ATTRIBUTE,
     abandon as abandon,
-    any_study as any_study,
     fail_stale as fail_stale,
     open_storage as open_storage,
 )

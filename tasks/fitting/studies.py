@@ -16,7 +16,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from tasks.settings import STUDY_VARIABLE, Home, StoreError, without_password
 
 __all__ = [
-    "RUN_ATTRIBUTE", "abandon", "any_study", "fail_stale", "history_of", "open_storage", "put_back",
+    "RUN_ATTRIBUTE", "abandon", "fail_stale", "history_of", "open_storage", "put_back",
 ]  # fmt: skip
 
 HEARTBEAT_S, GRACE_S, LOCK_S, CONNECT_S = 10, 45, 60, 10
@@ -55,11 +55,6 @@ def open_storage(home: Home) -> optuna.storages.RDBStorage:
     if storage.engine.name == "sqlite":
         sqlalchemy.event.listen(storage.engine, "begin", _lock)
     return storage
-
-
-def any_study(home: Home) -> bool:
-    """Whether there may be a study: a local file is not made only to look into it."""
-    return home.study_url != home.local_study_url or home.local_study_path.is_file()
 
 
 def put_back(study: optuna.Study, trial: FrozenTrial) -> None:

@@ -21,7 +21,7 @@ class Known:
 
     Attributes:
         time: UTC-naive.
-        rows: pipeline, then the columns of `tasks.vintages`; one row for each pipeline,
+        rows: pipeline, then the columns of `tasks.forecasts.vintages`; one row for each pipeline,
             unique_id and ds, the newest made by `time`.
     """
 

@@ -30,7 +30,7 @@ def weigh(
     Args:
         metrics: model to errors; all but challenger and champion are baselines.
         by_target: model and target to errors.
-        losses: by cutoff, as `informer.backtest.Backtest` has them; None where no champion was
+        losses: by cutoff, as `informer.Backtest` has them; None where no champion was
             compared.
         config: the rules, and what was trained.
         incomparable: why a champion could not be compared.

@@ -50,7 +50,7 @@ class Promotion:
 def judge(
     evaluation: Evaluation, config: RunConfig, errors_by_seed: Callable[[], tuple[float, ...]]
 ) -> Decision:
-    """Hold the challenger to every rule, see `tasks.evidence.rule`."""
+    """Hold the challenger to every rule, see `tasks.judging.evidence.rule`."""
     return rule(gather(evaluation, config), config, errors_by_seed)
 
 

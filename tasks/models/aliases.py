@@ -17,7 +17,7 @@ CHAMPION, CHALLENGER, PREVIOUS = "champion", "challenger", "previous"
 def by_alias(client: mlflow.MlflowClient, name: str, alias: str) -> ModelVersion | None:
     """What MLflow knows of the version that bears an alias; None where none does."""
     try:
-        return client.get_model_versionby_alias(name, alias)
+        return client.get_model_version_by_alias(name, alias)
     except MlflowException as error:
         if error.error_code in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
             return None

@@ -1,10 +1,10 @@
 """Drift as Great Expectations: the recent values of each channel against those of the train rows.
 
 KL is an expectation that Great Expectations brings; the population stability index and the
-Kolmogorov-Smirnov statistic are added here. All three give the numbers of `informer.drift`. The
-expectations name a file of the train rows: Great Expectations copies its arguments many times over,
-and a list of 40,000 values took it minutes.
-Importing this file imports Great Expectations (seconds), so `tasks.drift` imports it late.
+Kolmogorov-Smirnov statistic are added here. All three give the numbers of
+`informer.evaluation.drift`. The expectations name a file of the train rows: Great Expectations
+copies its arguments many times over, and a list of 40,000 values took it minutes. Importing this
+file imports Great Expectations (seconds), so `tasks.monitoring.drift` imports it late.
 
 T rows
 """

@@ -34,7 +34,7 @@ class Watched:
         frame: which columns the champion reads and forecasts.
         train_end: the time at which its train rows end.
         promised: what its backtest said.
-        scales: what its errors are in units of, see `informer.realized.train_scales`.
+        scales: what its errors are in units of, see `informer.evaluation.realized.train_scales`.
     """
 
     rows: pd.DataFrame
@@ -79,7 +79,7 @@ class Findings:
     Attributes:
         subject: the champion and the rows.
         compared: how its forecasts fared.
-        drift: as `informer.drift.drift_table` gives it.
+        drift: as `informer.evaluation.drift.drift_table` gives it.
         verdict: what follows.
     """
 
@@ -119,7 +119,7 @@ def watched(
 
 
 def _promised(name: str, version: str, home: Home) -> Promised:
-    """The errors that `tasks.registry.register` put on a version; some models have none."""
+    """The errors that `tasks.models.registry.register` put on a version; some models have none."""
     tags = connect(home).get_model_version(name, version).tags
     found = {key: float(tags.get(f"test_{key}", "nan")) for key in ("mae", "mase", "coverage")}
     return Promised(version, **{key: _known(value) for key, value in found.items()})

@@ -69,7 +69,8 @@ def drift_bars(table: pd.DataFrame, settings: MonitorConfig) -> Figure:
     """The statistic of each channel, where it counts as drift, and what is usual.
 
     Args:
-        table: as `informer.drift.drift_table` gives it; the channels that moved most are drawn.
+        table: as `informer.evaluation.drift_table` gives it; the channels that moved
+            most are drawn.
         settings: names the statistic and its limit.
     """
     shown = table.dropna(subset=["statistic"]).nlargest(MAX_CHANNELS, "statistic")[::-1]

@@ -32,7 +32,7 @@ def by_day(errors: pd.DataFrame, settings: MonitorConfig) -> pd.DataFrame:
     """Errors by the day of the cutoff, and over the window up to it.
 
     Args:
-        errors: rows of `informer.realized.realized`.
+        errors: rows of `informer.evaluation.realized.realized_errors`.
         settings: the window.
 
     Returns:

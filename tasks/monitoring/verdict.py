@@ -100,7 +100,8 @@ def judge(
     """Both halves of the verdict.
 
     Args:
-        errors: rows of `informer.realized.realized` that `promised` speaks of and the window holds.
+        errors: rows of `informer.evaluation.realized_errors` that `promised` speaks of and the
+            window holds.
         drift: as `drift_of` gives it.
         promised: what the version's backtest said.
         settings: the limits.

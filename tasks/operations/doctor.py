@@ -12,13 +12,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import torch
-
 from informer.errors import InformerError
-from informer.nn import crossing_length, measure
-from tasks.fitting import any_study, open_storage
+from tasks.operations.tracking import require_tracking
 from tasks.rows import DATASETS, check_columns, locate, read_contract
-from tasks.runs import connect
 from tasks.settings import Home, PipelineError, check_writable, load_config, without_password
 
 __all__ = ["FAIL", "OK", "WARN", "Check", "examine"]
@@ -48,7 +44,7 @@ def examine(home: Home) -> list[Check]:
     checks.append(_attention())
     checks += _configurations(home)
     checks += [
-        _try("MLflow store", without_password(home.tracking_uri), lambda: connect(home)),
+        _try("MLflow store", without_password(home.tracking_uri), lambda: require_tracking(home)),
         _try("Optuna store", without_password(home.study_url), lambda: _check_studies(home)),
         _try("store folder", str(home.store_dir), lambda: check_writable(home.store_dir)),
         _prefect(home),
@@ -66,6 +62,8 @@ def _packages() -> Iterator[Check]:
 
 
 def _device() -> Check:
+    import torch
+
     if torch.cuda.is_available():
         names = {torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())}
         return Check(OK, "accelerator", f"{torch.cuda.device_count()} x {', '.join(names)}")
@@ -75,6 +73,8 @@ def _device() -> Check:
 
 def _attention() -> Check:
     """Which attention to choose at which length, measured here."""
+    from informer.nn import crossing_length, measure
+
     timings = measure()
     length = crossing_length(timings)
     rows = ", ".join(f"{t.length}: {1e3 * t.prob:.1f} / {1e3 * t.full:.1f}" for t in timings)
@@ -108,7 +108,9 @@ def _check_conf(path: Path, home: Home) -> None:
 
 
 def _check_studies(home: Home) -> None:
-    if any_study(home):
+    if home.may_have_studies:
+        from tasks.fitting import open_storage
+
         open_storage(home)
 
 

@@ -39,7 +39,7 @@ class Scored:
         true: (N, P, C_t) the same of what was measured, NaN where nothing was.
         metrics: name to value, of `METRICS`.
         scores: unique_id, step, n, mse, mae, mae_units, mase, coverage and more, see
-            `informer.metrics.score_table`.
+            `informer.evaluation.metrics.score_table`.
     """
 
     pred: Array

@@ -29,7 +29,7 @@ def recommend(played: Sequence[Played], stream: Stream, level: float) -> Recomme
     """The cheapest policy whose MAE is not worse than the lowest beyond chance.
 
     The cheapest is the one with the fewest retrainings. Chance is judged by a paired moving-block
-    bootstrap over the forecasts, `informer.comparison`.
+    bootstrap over the forecasts, `informer.evaluation.comparison`.
 
     Args:
         played: the policies, no baselines among them.

@@ -1,7 +1,7 @@
 """What a data set promises: a contract, read from `conf/contracts/*.yaml`.
 
-A contract says what each column holds and how its rows follow one another; `tasks.validate` checks
-it. Two rules need no setting: a series has one row for each time, and numbers are finite.
+A contract says what each column holds and how its rows follow one another; `tasks.rows.validate`
+checks it. Two rules need no setting: a series has one row for each time, and numbers are finite.
 """
 
 from __future__ import annotations

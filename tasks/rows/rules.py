@@ -2,7 +2,7 @@
 
 Two suites check two frames: `schema` the rows as they came (columns, types, what is missing or
 infinite) and `content` the rows as read (numbers, naive times), for what the values say.
-Importing this file imports Great Expectations (seconds), so `tasks.validate` imports it late.
+Importing this file imports Great Expectations (seconds), so `tasks.rows.validate` imports it late.
 """
 
 from __future__ import annotations

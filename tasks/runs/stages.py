@@ -63,7 +63,7 @@ def run_stage(
 ) -> R:
     """Run a stage, or take its result from an earlier run where the files are still there.
 
-    The files of a result that is taken count as used from now on, see `tasks.clean`.
+    The files of a result that is taken count as used from now on, see `tasks.operations.clean`.
 
     Args:
         stage: the task.

@@ -88,6 +88,11 @@ class Home:
         return self.store_dir / "optuna.db"
 
     @property
+    def may_have_studies(self) -> bool:
+        """Whether there may be a study: a local file is not made only to look into it."""
+        return self.study_url != self.local_study_url or self.local_study_path.is_file()
+
+    @property
     def tracking_uri(self) -> str:
         """MLflow's store: the standard variable, else SQLite under `mlruns/`."""
         return os.environ.get("MLFLOW_TRACKING_URI") or self.local_tracking_uri
@@ -117,7 +122,7 @@ def find_home() -> Home:
 def enter(home: Home) -> None:
     """Set `local_environment` where unset, and make the folder that Prefect wants at its import.
 
-    A folder that cannot be made is not reported here: `tasks.track.connect` says so clearly.
+    A folder that cannot be made is not reported here: `tasks.runs.connect` says so clearly.
     """
     for name, value in local_environment(home).items():
         os.environ.setdefault(name, value)

@@ -13,7 +13,7 @@ from optuna.trial import TrialState
 from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.exceptions import ObjectNotFound
 
-from tasks.fitting import RUN_ATTRIBUTE, abandon, any_study, fail_stale, open_storage
+from tasks.fitting import RUN_ATTRIBUTE, abandon, fail_stale, open_storage
 from tasks.operations.reconcile.record import Closed
 from tasks.runs import FLOW_RUN_TAG, HOST_TAG, PID_TAG, SINCE_TAG, alive, connect
 from tasks.settings import Home
@@ -45,7 +45,7 @@ def close_trials(home: Home) -> list[Closed]:
 
     A flow that is cancelled ends its trial by itself.
     """
-    if not any_study(home):
+    if not home.may_have_studies:
         return []
     tracking = connect(home)
     storage = open_storage(home)

@@ -8,7 +8,7 @@ import sqlite3
 import optuna
 import pytest
 
-from tasks.fitting.studies import any_study, open_storage
+from tasks.fitting.studies import open_storage
 from tasks.operations import FAIL, examine
 from tasks.operations.doctor import OK
 from tasks.runs import ui_url
@@ -46,11 +46,11 @@ def test_an_address_is_shown_without_its_password(url, shown):
 
 def test_studies_are_kept_where_the_variable_says(home, monkeypatch, tmp_path):
     assert home.study_url == home.local_study_url
-    assert not any_study(home)
+    assert not home.may_have_studies
     other = f"sqlite:///{tmp_path / 'elsewhere.db'}"
     monkeypatch.setenv("INFORMER_STUDY_URL", other)
     assert home.study_url == other
-    assert any_study(home)
+    assert home.may_have_studies
     optuna.create_study(study_name="one", storage=open_storage(home))
     assert optuna.get_all_study_names(other) == ["one"]
     assert not home.local_study_path.exists()
