@@ -17,7 +17,7 @@ from tasks.judging import (
     roll_champion,
     score_champion,
 )
-from tasks.models import require_champion
+from tasks.models import champion_version
 from tasks.rows import load_rows, prepare_rows, validate_snapshot
 from tasks.runs import tracked_run, validation_logged
 from tasks.settings import RunConfig, check_writable, find_home
@@ -53,7 +53,7 @@ def backtest(
     """Load, validate, prepare, score the champion, and roll it over what came since."""
     home = find_home()
     check_baselines(config)
-    require_champion(config, home)
+    champion_version(config.name, home)  # without one, nothing is begun
     raw = load_rows(config, home)
     came = None if roll_over is None else load_rows(config, home, roll_over.source)
     contract, rolled = home.conf_dir / config.data.contract, None

@@ -8,7 +8,7 @@ from prefect import flow
 from prefect.runtime import flow_run
 
 from tasks.forecasts import Forecast, check_forecast, write_forecast
-from tasks.models import require_champion
+from tasks.models import champion_version
 from tasks.rows import load_rows, prepare_rows, validate_snapshot
 from tasks.settings import RunConfig, find_home, utc_naive
 
@@ -23,11 +23,11 @@ def _name() -> str:
 def forecast(config: RunConfig, as_of: datetime | None = None) -> Forecast:
     """Load, validate, prepare, forecast."""
     home = find_home()
-    require_champion(config, home)
+    champion_version(config.name, home)  # without one, nothing is begun
     check_forecast(config, home)
     raw = load_rows(config, home)
     contract = home.conf_dir / config.data.contract
-    validate_snapshot(raw.path, contract, config.frame, home.run_dir(f"docs-{raw.sha256[:16]}"))
+    validate_snapshot(raw.path, contract, config.frame, home.docs_dir(raw.sha256))
     prepared = prepare_rows(raw, config, home)
     until = None if as_of is None else utc_naive(as_of)
     return write_forecast(prepared.snapshot.path, config, home, as_of=until)

@@ -11,7 +11,7 @@ from prefect import flow
 from prefect.runtime import flow_run
 
 from tasks.forecasts import output_dir, read_vintages
-from tasks.models import require_champion
+from tasks.models import champion_version
 from tasks.monitoring import (
     Findings,
     announce,
@@ -57,12 +57,12 @@ def monitor(
 ) -> Monitored:
     """Load, validate, prepare, read vintages, compare, look for drift, judge, report, tell."""
     home = find_home()
-    require_champion(config, home)
+    champion_version(config.name, home)  # without one, nothing is begun
     folder = monitor_dir(config, output, home)
     check_writable(folder)
     raw = load_rows(config, home)
     contract = home.conf_dir / config.data.contract
-    validate_snapshot(raw.path, contract, config.frame, home.run_dir(f"docs-{raw.sha256[:16]}"))
+    validate_snapshot(raw.path, contract, config.frame, home.docs_dir(raw.sha256))
     until = None if as_of is None else utc_naive(as_of)
     subject = watched(prepare_rows(raw, config, home), config, home, until)
     vintages = read_vintages(output_dir(config, home))

@@ -56,7 +56,7 @@ def retrain(config: RunConfig) -> Retrained:
     identity = stage_key("retrain", home, raw.sha256, config.model_dump(mode="json"))
     with tracked_run(config, home, flow_run.name, identity) as run_id:
         work_dir = home.run_dir(run_id)
-        docs_dir, contract = work_dir / "validation", home.conf_dir / config.data.contract
+        docs_dir, contract = home.docs_dir(raw.sha256), home.conf_dir / config.data.contract
         with validation_logged(run_id, docs_dir, home):
             validate_snapshot(raw.path, contract, config.frame, docs_dir)
         prepared = prepare_rows(raw, config, home)

@@ -13,6 +13,7 @@ from flows.commands.terminal.answer import finish
 from flows.commands.terminal.arguments import Parser, add_conf
 from flows.commands.terminal.tables import add_errors, error_table, quiet
 from informer.errors import ConfigError
+from tasks.operations import start_local_server
 from tasks.settings import RunConfig, find_home, load_config
 
 if TYPE_CHECKING:
@@ -37,6 +38,7 @@ def run(args: argparse.Namespace) -> int:
     """Score the champion and the baselines, and roll over what came since."""
     config = load_config(args.conf, args.overrides, conf_dir=find_home().conf_dir)
     _check_roll(args)
+    start_local_server()
     from flows.backtest import backtest
 
     quiet(args)

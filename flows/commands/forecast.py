@@ -10,6 +10,7 @@ from rich.console import Console
 from flows.commands.terminal.answer import finish
 from flows.commands.terminal.arguments import Parser, add_conf
 from flows.commands.terminal.tables import quiet
+from tasks.operations import start_local_server
 from tasks.settings import find_home, load_config, time_of
 
 if TYPE_CHECKING:
@@ -31,6 +32,7 @@ def run(args: argparse.Namespace) -> int:
     config = load_config(args.conf, args.overrides, conf_dir=find_home().conf_dir)
     if args.output is not None:
         config = config.with_values({"forecast.output": args.output})
+    start_local_server()
     from flows.forecast import forecast
 
     quiet(args)

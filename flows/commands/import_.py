@@ -12,6 +12,7 @@ from rich.console import Console
 from flows.commands.terminal.answer import finish
 from flows.commands.terminal.arguments import Parser, add_common
 from flows.commands.terminal.tables import error_table, quiet
+from tasks.operations import start_local_server
 from tasks.reference import model_name, read_args, to_flags
 
 if TYPE_CHECKING:
@@ -35,6 +36,7 @@ def run(args: argparse.Namespace) -> int:
     """Register it without an alias, and show its errors."""
     flags = to_flags(read_args(Path(args.args)), args.data)
     name = model_name(args.name, flags)
+    start_local_server()
     from flows.import_checkpoint import import_checkpoint
 
     quiet(args)

@@ -12,6 +12,7 @@ from rich.table import Table
 from flows.commands.terminal.answer import finish
 from flows.commands.terminal.arguments import Parser, add_conf
 from flows.commands.terminal.tables import quiet
+from tasks.operations import start_local_server
 from tasks.settings import RunConfig, find_home, load_config, time_of
 
 if TYPE_CHECKING:
@@ -31,6 +32,7 @@ def run(args: argparse.Namespace) -> int:
     """Compare, look for drift, and say what was found."""
     as_of = None if args.as_of is None else time_of(args.as_of)
     config = load_config(args.conf, args.overrides, conf_dir=find_home().conf_dir)
+    start_local_server()
     from flows.monitor import monitor
 
     quiet(args)

@@ -12,6 +12,7 @@ from rich.table import Table
 from flows.commands.terminal.answer import finish
 from flows.commands.terminal.arguments import Parser, add_conf
 from flows.commands.terminal.tables import quiet
+from tasks.operations import start_local_server
 from tasks.settings import find_home, load_config, time_of
 
 if TYPE_CHECKING:
@@ -38,6 +39,7 @@ def run(args: argparse.Namespace) -> int:
     policies = tuple(args.policies or DEFAULT)
     read_policies(policies, config)  # a wrong name is told before anything starts
     start = None if args.start is None else time_of(args.start, "--start")
+    start_local_server()
     from flows.replay import replay
 
     quiet(args)

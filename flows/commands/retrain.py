@@ -10,6 +10,7 @@ from rich.console import Console
 from flows.commands.terminal.answer import finish
 from flows.commands.terminal.arguments import Parser, add_conf
 from flows.commands.terminal.tables import error_table, quiet
+from tasks.operations import start_local_server
 from tasks.settings import RunConfig, find_home, load_config
 
 if TYPE_CHECKING:
@@ -31,6 +32,7 @@ def run(args: argparse.Namespace) -> int:
     config = load_config(args.conf, args.overrides, conf_dir=find_home().conf_dir)
     if args.deployment:
         return _submit(args, config)
+    start_local_server()
     from flows.retrain import retrain
 
     quiet(args)

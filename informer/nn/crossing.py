@@ -15,7 +15,7 @@ from informer.nn.attention import FullAttention, ProbAttention
 __all__ = ["Timing", "crossing_length", "measure"]
 
 LENGTHS = (96, 192, 384, 768, 1536)
-ROWS, N_HEADS, WIDTH = 3072, 4, 16
+ROWS, N_HEADS, WIDTH = 1536, 4, 16
 ROUNDS = 3
 
 

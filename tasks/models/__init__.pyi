@@ -1,4 +1,8 @@
-from .aliases import CHAMPION as CHAMPION, alias_version as alias_version
+from .aliases import (
+    CHAMPION as CHAMPION,
+    alias_version as alias_version,
+    champion_version as champion_version,
+)
 from .ledger import (
     read_ledger as read_ledger,
     record as record,

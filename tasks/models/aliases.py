@@ -9,7 +9,12 @@ import mlflow
 from mlflow.entities.model_registry import ModelVersion
 from mlflow.exceptions import MlflowException
 
-__all__ = ["CHALLENGER", "CHAMPION", "PREVIOUS", "alias_version", "by_alias"]
+from tasks.runs import connect
+from tasks.settings import Home, RegistryError
+
+__all__ = [
+    "CHALLENGER", "CHAMPION", "PREVIOUS", "alias_version", "by_alias", "champion_version",
+]  # fmt: skip
 
 CHAMPION, CHALLENGER, PREVIOUS = "champion", "challenger", "previous"
 
@@ -28,3 +33,17 @@ def alias_version(client: mlflow.MlflowClient, name: str, alias: str) -> str | N
     """The version that bears an alias; None where none does."""
     found = by_alias(client, name, alias)
     return None if found is None else str(found.version)
+
+
+def champion_version(name: str, home: Home) -> str:
+    """The version that forecasts come from.
+
+    Raises:
+        RegistryError: there is none.
+    """
+    version = alias_version(connect(home), name, CHAMPION)
+    if version is None:
+        raise RegistryError(
+            f"model {name} has no champion to forecast with. Run: informer retrain {name}"
+        )
+    return version

@@ -25,7 +25,7 @@ from prefect.artifacts import create_link_artifact
 import informer
 from informer.estimators import CLASSICAL, LIBRARY
 from informer.forecaster import Forecaster
-from tasks.models.aliases import CHALLENGER, CHAMPION, by_alias
+from tasks.models.aliases import CHALLENGER, CHAMPION, by_alias, champion_version
 from tasks.rows import Prepared, read_rows
 from tasks.runs import (
     BACK_OFF_S,
@@ -87,18 +87,12 @@ def load_version(name: str, version: str, home: Home) -> Served:
 
 
 def require_champion(config: RunConfig, home: Home) -> Served:
-    """The version that forecasts come from.
+    """The version that forecasts come from, loaded without a pickle.
 
     Raises:
-        RegistryError: there is none.
+        RegistryError: there is none, or its files are not there.
     """
-    served = champion(config, home)
-    if served is None:
-        raise RegistryError(
-            f"model {config.name} has no champion to forecast with. "
-            f"Run: informer retrain {config.name}"
-        )
-    return served
+    return load_version(config.name, champion_version(config.name, home), home)
 
 
 def _key(_context: object, given: dict[str, Any]) -> str:

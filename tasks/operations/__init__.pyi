@@ -11,6 +11,7 @@ from .doctor import (
     FAIL as FAIL,
     examine as examine,
 )
+from .local_server import start_local_server as start_local_server
 from .pool import (
     is_sent_away as is_sent_away,
     run_in_pool as run_in_pool,

@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
+import json
+import os
 from collections.abc import Iterable
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
+
+from tasks.settings import replaced
 
 __all__ = [
     "OffendingRow",
     "RuleResult",
     "ValidationReport",
+    "keep_report",
+    "kept_report",
     "report_markdown",
     "report_message",
     "report_table",
 ]
 
+KEPT = "report.json"
 MAX_ROWS_TOLD = 3  # offending rows of each rule that the one-line message names
 
 
@@ -150,3 +158,31 @@ def _markdown_table(rules: Iterable[RuleResult]) -> list[str]:
     header = ("column", "rule", "severity", "expected", "came", "first rows")
     lines = [header, ("---",) * len(header), *rows]
     return ["\n".join(f"| {' | '.join(c.replace('|', '/') for c in line)} |" for line in lines)]
+
+
+def keep_report(report: ValidationReport, docs_dir: Path, key: str) -> None:
+    """Keep a report beside its Data Docs, under a key of all that it depends on."""
+    content = {"key": key, "report": asdict(report) | {"docs_path": report.docs_path.name}}
+    with replaced(docs_dir / KEPT) as draft:
+        draft.write_text(json.dumps(content, indent=2), encoding="utf-8")
+
+
+def kept_report(docs_dir: Path, key: str) -> ValidationReport | None:
+    """The report that was kept beside the Data Docs; None where it is of another key."""
+    try:
+        content = json.loads((docs_dir / KEPT).read_text(encoding="utf-8"))
+        if content["key"] != key:
+            return None
+        found = content["report"]
+        rules = tuple(
+            RuleResult(**rule | {"rows": tuple(OffendingRow(**row) for row in rule["rows"])})
+            for rule in found["rules"]
+        )
+        docs_path = docs_dir / found["docs_path"]
+        if not docs_path.is_file():
+            return None
+        with suppress(PermissionError):  # another user's, on a shared volume
+            os.utime(docs_dir)  # it counts as used, see `tasks.operations.clean`
+        return ValidationReport(**found | {"rules": rules, "docs_path": docs_path})
+    except (OSError, ValueError, KeyError, TypeError):  # none was kept, or not all of it is there
+        return None

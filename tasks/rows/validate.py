@@ -6,6 +6,9 @@ first offending rows; the Data Docs and the Prefect artifacts exist before the e
 
 from __future__ import annotations
 
+import hashlib
+import importlib.metadata
+import json
 from numbers import Real
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,10 +24,13 @@ from tasks.rows.report import (
     OffendingRow,
     RuleResult,
     ValidationReport,
+    keep_report,
+    kept_report,
     report_markdown,
     report_message,
     report_table,
 )
+from tasks.runs import code_version
 from tasks.settings import ContractError, SourceError, StoreError
 
 if TYPE_CHECKING:
@@ -149,6 +155,42 @@ def _observed(outcome: Outcome, frame: pd.DataFrame) -> str:
     return f"{count:,} of {total:,} {noun}{share}"
 
 
+def _report(
+    snapshot_path: Path, contract: Contract, frame: FrameConfig, docs_dir: Path
+) -> ValidationReport:
+    """The report that was kept of the same rows and contract, or a new one."""
+    try:
+        key = _key(snapshot_path, contract, frame)
+        kept = kept_report(docs_dir, key)
+        if kept is not None:
+            return kept
+        rows = pd.read_parquet(snapshot_path)
+    except (OSError, ValueError) as error:
+        raise SourceError(
+            f"cannot read the snapshot {snapshot_path} ({type(error).__name__}). "
+            "Load the data again."
+        ) from error
+    report = validate_frame(
+        rows,
+        contract,
+        time_column=frame.time_column,
+        id_column=frame.id_column,
+        docs_dir=docs_dir,
+    )
+    keep_report(report, docs_dir, key)
+    return report
+
+
+def _key(snapshot_path: Path, contract: Contract, frame: FrameConfig) -> str:
+    """A digest of all that a report depends on."""
+    with snapshot_path.open("rb") as file:
+        rows = hashlib.file_digest(file, "sha256").hexdigest()
+    columns = (frame.time_column, frame.id_column)
+    engine = importlib.metadata.version("great_expectations")
+    parts = (rows, contract.model_dump(mode="json"), columns, engine, code_version())
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+
+
 @task(name="validate", cache_policy=NO_CACHE, persist_result=False)
 def validate_snapshot(
     snapshot_path: Path,
@@ -159,6 +201,9 @@ def validate_snapshot(
     is_part: bool = False,
 ) -> ValidationReport:
     """Check a snapshot against its contract; stop the run where a critical rule is broken.
+
+    Rows that were held against the same contract before are not checked again: Great Expectations
+    takes seconds, and the report that lies beside its Data Docs is taken over.
 
     Args:
         snapshot_path: Parquet file of the rows as they came.
@@ -180,20 +225,7 @@ def validate_snapshot(
     check_columns(contract, frame)
     if is_part:
         contract = of_a_part(contract)
-    try:
-        rows = pd.read_parquet(snapshot_path)
-    except (OSError, ValueError) as error:
-        raise SourceError(
-            f"cannot read the snapshot {snapshot_path} ({type(error).__name__}). "
-            "Load the data again."
-        ) from error
-    report = validate_frame(
-        rows,
-        contract,
-        time_column=frame.time_column,
-        id_column=frame.id_column,
-        docs_dir=docs_dir,
-    )
+    report = _report(snapshot_path, contract, frame, docs_dir)
     create_markdown_artifact(report_markdown(report), key="validation")
     create_table_artifact(report_table(report), key="validation-rules")
     logger = get_run_logger()

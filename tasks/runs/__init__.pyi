@@ -37,6 +37,7 @@ from .plots import (
 from .progress import Progress as Progress
 from .stages import (
     BACK_OFF_S as BACK_OFF_S,
+    code_version as code_version,
     is_passing as is_passing,
     run_stage as run_stage,
     stage_key as stage_key,

@@ -54,6 +54,10 @@ class Home:
         """What one run writes before it is logged: checkpoints, models, Data Docs."""
         return self.store_dir / "runs" / run_id
 
+    def docs_dir(self, sha256: str) -> Path:
+        """The Data Docs of rows by their content, and the report beside them."""
+        return self.run_dir(f"docs-{sha256[:16]}")
+
     def stage_dir(self, key: str) -> Path:
         """What one stage leaves for those after it, and for a run that begins anew."""
         return self.store_dir / "stages" / key

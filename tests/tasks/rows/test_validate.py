@@ -331,6 +331,49 @@ def test_the_task_returns_the_report_of_good_data(
     assert set(artifacts) == {"validation", "validation-rules"}
 
 
+def test_the_same_rows_are_held_against_the_same_contract_once(
+    frame: pd.DataFrame,
+    tmp_path: Path,
+    contract_path: Path,
+    artifacts: Artifacts,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    checked = []
+    check = tasks.rows.validate.validate_frame
+    monkeypatch.setattr(
+        tasks.rows.validate, "validate_frame", lambda *a, **k: checked.append(1) or check(*a, **k)
+    )
+    rows, docs = tmp_path / "rows.parquet", tmp_path / "docs"
+
+    def validated() -> ValidationReport:
+        return validate_snapshot.fn(rows, contract_path, FRAME, docs)
+
+    frame.loc[7, "z"] = np.nan
+    frame.to_parquet(rows)
+    first = validated()
+    artifacts.clear()
+    assert validated() == first
+    assert set(artifacts) == {"validation", "validation-rules"}  # shown in this run, too
+    assert len(checked) == 1
+
+    frame.loc[7, "y"] = 500  # other rows, whose breach is told as often as they come
+    frame.to_parquet(rows)
+    for _ in range(2):
+        with pytest.raises(ContractError, match=r"y \(range\).*A 2024-01-01T07:00:00Z 500"):
+            validated()
+    assert len(checked) == 2
+
+    wider = CONTRACT.model_dump(mode="json")
+    wider["columns"]["y"]["max"] = 1000
+    contract_path.write_text(json.dumps(wider))
+    assert validated().success
+    assert len(checked) == 3
+
+    (docs / "index.html").unlink()
+    assert validated().docs_path.is_file()
+    assert len(checked) == 4
+
+
 def test_the_task_names_a_snapshot_that_cannot_be_read(
     tmp_path: Path, contract_path: Path, artifacts: Artifacts
 ) -> None:
