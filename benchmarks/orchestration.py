@@ -92,8 +92,8 @@ def _flow(config: Any, _home: Home) -> None:  # noqa: ANN401 -- imported late
 
 
 def _library(config: Any, home: Home) -> None:  # noqa: ANN401 -- imported late
+    from informer import backtest
     from informer.data import regular_frame, regular_panel
-    from informer.evaluation import backtest
     from informer.forecaster import Forecaster
     from tasks.rows import outliers_as_missing, read, read_contract
 

@@ -1,4 +1,5 @@
 from .calendar import (
+    calendar_features as calendar_features,
     future_times as future_times,
 )
 from .chunks import series_chunks as series_chunks

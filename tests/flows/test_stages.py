@@ -36,7 +36,7 @@ def failed_at_evaluation(monkeypatch, *overrides: str) -> None:
         raise StoreError("the disk is full.")
 
     with monkeypatch.context() as patch:
-        patch.setattr(retrain_module, "evaluate", fails)
+        patch.setattr(retrain_module, "evaluate_model", fails)
         assert main(["retrain", "tiny", *overrides]) == 1
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from flows import benchmark as command
+import tasks.benchmark
 from flows.__main__ import main
 from informer.errors import TrainingError
 from informer.evaluation import summarize
@@ -132,7 +132,7 @@ def test_every_horizon_and_model_has_a_row_of_all_test_windows(runs):
 
 
 def test_the_quantile_loss_is_that_of_the_evaluation(runs, monkeypatch):
-    from informer.evaluation import backtest
+    from informer import backtest
 
     seen = []
     fit = run_module.Forecaster.fit
@@ -198,14 +198,14 @@ def test_rows_are_added_to_the_file_and_replace_their_own(folder, runs):
 
 @pytest.mark.parametrize("cause", [KeyboardInterrupt, TrainingError("loss is not finite")])
 def test_what_is_finished_is_kept_where_the_rest_is_cut_off(folder, capsys, monkeypatch, cause):
-    whole = command.run_horizon
+    whole = tasks.benchmark.run_horizon
 
     def cut_off(setting, horizon, tick):
         if horizon == 6:
             raise cause
         return whole(setting, horizon, tick)
 
-    monkeypatch.setattr(command, "run_horizon", cut_off)
+    monkeypatch.setattr(tasks.benchmark, "run_horizon", cut_off)
     status = main(["benchmark", "load", "--models", "naive", "--output", "rows.json"])
     assert status == (130 if cause is KeyboardInterrupt else 1)
     assert [r["horizon"] for r in json.loads((folder / "rows.json").read_text())["rows"]] == [4]

@@ -6,9 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from informer import Forecaster, ForecasterConfig, FrameConfig, InformerConfig
+from informer import Forecaster, ForecasterConfig, FrameConfig, InformerConfig, backtest
 from informer.errors import FrameError
-from informer.evaluation import backtest
 
 CONFIG = ForecasterConfig(
     frame=FrameConfig(id_column=None, columns=("y",), target="y"),

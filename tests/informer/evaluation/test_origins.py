@@ -8,10 +8,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from informer import Forecaster, ForecasterConfig, FrameConfig, InformerConfig
+from informer import Forecaster, ForecasterConfig, FrameConfig, InformerConfig, backtest
 from informer.data import regular_panel
 from informer.errors import EvidenceError
-from informer.evaluation import backtest
 from informer.evaluation.origins import OriginLog, paired_losses
 
 FRAME = FrameConfig(columns=("a", "b"), target="b", features="M")

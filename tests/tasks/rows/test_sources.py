@@ -7,7 +7,7 @@ import hashlib
 import pandas as pd
 import pytest
 
-from tasks.rows import sources
+from tasks.rows import datasets
 from tasks.rows.datasets import DATASETS, Dataset, fetch, find_dataset, locate
 from tasks.rows.sources import read, snapshot
 from tasks.settings import Home, SourceError, StoreError
@@ -57,7 +57,7 @@ def test_a_download_lands_whole_in_the_cache_and_is_not_repeated(home, tmp_path,
     published = tmp_path / "published"
     published.mkdir()
     (published / "x.csv").write_text("a\n1\n")
-    monkeypatch.setattr(sources, "ETT_URL", f"{published.as_uri()}/{{}}")
+    monkeypatch.setattr(datasets, "ETT_URL", f"{published.as_uri()}/{{}}")
     dataset = Dataset("x", "", "", "x.csv")
     assert fetch(dataset, home) == home.cache_dir / "x.csv"
     (published / "x.csv").unlink()
@@ -65,7 +65,7 @@ def test_a_download_lands_whole_in_the_cache_and_is_not_repeated(home, tmp_path,
 
 
 def test_a_download_that_fails_says_how_to_do_without(home, tmp_path, monkeypatch):
-    monkeypatch.setattr(sources, "ETT_URL", f"{tmp_path.as_uri()}/nothing/{{}}")
+    monkeypatch.setattr(datasets, "ETT_URL", f"{tmp_path.as_uri()}/nothing/{{}}")
     with pytest.raises(SourceError, match="INFORMER_DATA_DIR"):
         fetch(Dataset("x", "", "", "x.csv"), home)
     assert not home.cache_dir.exists()
