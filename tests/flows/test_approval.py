@@ -27,12 +27,10 @@ from pathlib import Path
 
 from prefect import flow
 
-from tasks.approval import approved, check_approval
-from tasks.config import load_config
-from tasks.evaluate import Evaluation, Windows
-from tasks.gate import Decision
-from tasks.home import find_home
-from tasks.registry import promote_version
+from tasks.judging import Decision, Evaluation, approved, check_approval
+from tasks.judging.evaluate import Windows
+from tasks.models import promote_version
+from tasks.settings import find_home, load_config
 
 
 @flow(persist_result=True)

@@ -24,8 +24,8 @@ FIRST = {"x": 0.5}
 WORKER = """
 import os, sys
 from pathlib import Path
-from tasks.home import Home
-from tasks.queue import Queue
+from tasks.settings import Home
+from tasks.fitting.queue import Queue
 
 def objective(trial, before):
     x = trial.suggest_float("x", 0, 1)

@@ -1,0 +1,96 @@
+"""The temporary server of a local run: a fork that serves it and ends with it."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import psutil
+import pytest
+from prefect.settings import PREFECT_API_URL, temporary_settings
+
+from tasks.operations.local_server import start_local_server
+from tests.servers import until
+
+ROOT = Path(__file__).parents[3]
+CODE = """
+import sys
+from pathlib import Path
+from tasks.settings import Home, enter
+enter(Home(Path(sys.argv[1])))
+from tasks.operations import start_local_server
+start_local_server()
+import os, psutil
+from prefect import flow
+from prefect.client.base import ServerType
+from prefect.client.orchestration import get_client
+
+(server,) = psutil.Process().children()
+assert server.cmdline() == psutil.Process().cmdline()  # a fork, no new interpreter
+
+@flow
+def add(a: int, b: int) -> int:
+    return a + b
+
+assert add(1, 2) == 3
+with get_client(sync_client=True) as client:
+    assert client.server_type == ServerType.EPHEMERAL
+    (run,) = client.read_flow_runs()
+    assert run.state.is_completed()
+assert psutil.Process().children() == [server]  # Prefect started none of its own
+print(server.pid, flush=True)
+sys.stdin.read()
+"""
+
+
+@pytest.fixture
+def local_run(tmp_path):
+    """A process that has run a flow on its own server and waits; and that server."""
+    left_out = ("INFORMER_", "PREFECT_", "MLFLOW_")
+    environment = {k: v for k, v in os.environ.items() if not k.startswith(left_out)}
+    with subprocess.Popen(
+        [sys.executable, "-c", CODE, str(tmp_path)], cwd=ROOT, env=environment, text=True,
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    ) as process:  # fmt: skip
+        line = process.stdout.readline()
+        assert line.strip(), process.stderr.read()
+        yield process, psutil.Process(int(line))
+        process.kill()
+
+
+@pytest.mark.slow
+def test_it_serves_the_flows_of_its_process_and_ends_with_it(local_run):
+    process, server = local_run
+    process.stdin.close()
+    assert process.wait(60) == 0, process.stderr.read()
+    assert not server.is_running()
+
+
+@pytest.mark.slow
+def test_it_ends_with_a_process_that_is_killed(local_run):
+    process, server = local_run
+    process.kill()
+    until(lambda: not server.is_running(), 30, "the end of the server")
+
+
+def test_none_is_started_where_a_server_is_named():
+    children = psutil.Process().children()
+    with temporary_settings({PREFECT_API_URL: "http://127.0.0.1:9/api"}):
+        start_local_server()
+    assert psutil.Process().children() == children
+
+
+def test_none_is_forked_from_a_process_with_threads():
+    children, done = psutil.Process().children(), threading.Event()
+    thread = threading.Thread(target=done.wait)
+    thread.start()
+    try:
+        with temporary_settings(restore_defaults={PREFECT_API_URL}):
+            start_local_server()
+        assert psutil.Process().children() == children
+    finally:
+        done.set()
+        thread.join()
