@@ -6,6 +6,9 @@ PIP := $(BIN)/pip install --disable-pip-version-check --quiet -c constraints.txt
 STORE := $(CURDIR)/mlruns
 PREFECT_PORT ?= 4200
 MLFLOW_PORT ?= 5000
+# Processes that run tests side by side; a file of tests stays in one of them.
+TEST_WORKERS ?= 2
+PYTEST := $(BIN)/pytest -n $(TEST_WORKERS) --dist loadfile
 export DO_NOT_TRACK := true
 export OMP_WAIT_POLICY := PASSIVE
 export MLFLOW_DISABLE_TELEMETRY := true
@@ -20,10 +23,10 @@ demo: $(VENV)/.demo
 	@$(BIN)/informer retrain nyc-weather --json
 
 test: $(VENV)/.dev
-	@$(BIN)/pytest
+	@$(PYTEST)
 
 test-slow: $(VENV)/.dev
-	@$(BIN)/pytest -m "slow and not gpu"
+	@$(PYTEST) -m "slow and not gpu"
 
 coverage: $(VENV)/.dev
 	@$(BIN)/pytest --cov

@@ -7,7 +7,6 @@ with --json the last line of stdout is one JSON object.
 
 from __future__ import annotations
 
-import gc
 import re
 import sys
 import traceback
@@ -28,7 +27,6 @@ from tasks.settings import (
 __all__ = ["main"]
 
 FAILED, INTERRUPTED = 1, 130
-GARBAGE = (50_000, 50, 50)  # when to look for it: imports make a million objects, none of it
 OVERRIDE = re.compile(r"[a-z_]+(\.[a-z_]+)*=")
 
 
@@ -43,7 +41,6 @@ def _reordered(argv: Sequence[str]) -> list[str]:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Parse, run, and turn what was raised into one line and an exit status."""
-    gc.set_threshold(*GARBAGE)  # a fifth of the time that imports take
     args = make_parser().parse_args(_reordered(sys.argv[1:] if argv is None else argv))
     command = COMMANDS[args.command]
     enter(find_home())  # before Prefect, MLflow or torch is imported and reads its variables

@@ -168,23 +168,41 @@ class Station:
     @contextmanager
     def worker(self, pool: str, log: Path, *more: str) -> Iterator[subprocess.Popen[bytes]]:
         """`informer worker` beside the test, told to stop at the end; yields once it polls."""
-        command = [sys.executable, "-m", "flows", "worker", "--pool", pool, *more]
-        with log.open("w") as out:
-            process = subprocess.Popen(
-                command, cwd=self.folder, env=self.environment, stdout=out, stderr=out
-            )
-        try:
-            until(lambda: self._polled(pool) or process.poll(), START_S, "a worker", log)
-            assert process.poll() is None, log.read_text()
+        with self.workers((pool, log, *more)) as (process,):
             yield process
-        finally:
-            if process.poll() is None:
-                process.send_signal(signal.SIGTERM)
-            process.wait(90)
 
-    def _polled(self, pool: str) -> bool:
+    @contextmanager
+    def workers(self, *wanted: tuple[Any, ...]) -> Iterator[list[subprocess.Popen[bytes]]]:
+        """Several of them, started at once: pool, log and further arguments of each."""
+        processes = []
+        try:
+            for pool, log, *more in wanted:
+                command = [sys.executable, "-m", "flows", "worker", "--pool", pool, *more]
+                with log.open("w") as out:
+                    processes.append(
+                        subprocess.Popen(
+                            command, cwd=self.folder, env=self.environment, stdout=out, stderr=out
+                        )
+                    )
+            for (pool, log, *_), process in zip(wanted, processes, strict=True):
+                until(
+                    lambda pool=pool, process=process: process.poll() is not None
+                    or self._polls(pool, process.pid),
+                    START_S, f"a worker of {pool}", log,
+                )  # fmt: skip
+                assert process.poll() is None, log.read_text()
+            yield processes
+        finally:
+            for process in processes:
+                if process.poll() is None:
+                    process.send_signal(signal.SIGTERM)
+            for process in processes:
+                process.wait(90)
+
+    def _polls(self, pool: str, pid: int) -> bool:
         online = {"status": {"any_": ["ONLINE"]}}
-        return bool(self.call("POST", f"/work_pools/{pool}/workers/filter", workers=online))
+        found = self.call("POST", f"/work_pools/{pool}/workers/filter", workers=online)
+        return any(worker["name"].endswith(f" by {pid}") for worker in found)
 
 
 @contextmanager

@@ -109,7 +109,7 @@ def station(tmp_path_factory, here, home, tracking_server) -> Station:
     folder = tmp_path_factory.mktemp("server")
     with prefect_station(folder, home, port, server, client) as made:
         made.deploy()
-        with made.worker("cpu", home / "cpu.log"), made.worker("gpu", home / "gpu.log"):
+        with made.workers(("cpu", home / "cpu.log"), ("gpu", home / "gpu.log")):
             yield made
 
 

@@ -22,7 +22,7 @@ def station(tmp_path_factory, empty_store) -> Station:
     home = make_home(tmp_path_factory.mktemp("home"), empty_store, UNSCHEDULED).root
     with prefect_station(tmp_path_factory.mktemp("server"), home) as made:
         made.deploy()
-        with made.worker("cpu", home / "cpu.log"), made.worker("gpu", home / "gpu.log"):
+        with made.workers(("cpu", home / "cpu.log"), ("gpu", home / "gpu.log")):
             yield made
 
 

@@ -14,7 +14,6 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from informer.data import parse_times
 from tasks.models import load_version
 from tasks.settings import Home
 from tests.flows.conftest import answer, make_home
@@ -60,7 +59,7 @@ def vintage(home) -> pd.DataFrame:
 def rows(home) -> pd.DataFrame:
     """The rows that it forecast from, as a person has them."""
     rows = pd.read_csv(home.root / "rows.csv")
-    return rows.assign(ds=parse_times(rows["ds"]))
+    return rows.assign(ds=pd.to_datetime(rows["ds"]))
 
 
 def quantiles(forecast: pd.DataFrame) -> np.ndarray:

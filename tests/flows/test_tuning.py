@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack
 from pathlib import Path
 
 import mlflow
@@ -50,13 +49,11 @@ def station(tmp_path_factory, empty_store, database) -> Station:
 @pytest.fixture(scope="module")
 def workers(station) -> list[psutil.Process]:
     """A worker for the flows, and two that train, one run each at a time."""
-    with ExitStack() as stack:
-        stack.enter_context(station.worker("cpu", station.folder / "cpu.log"))
-        logs = [station.folder / f"gpu-{number}.log" for number in (1, 2)]
-        yield [
-            psutil.Process(stack.enter_context(station.worker("gpu", log, "--limit", "1")).pid)
-            for log in logs
-        ]
+    logs = [station.folder / f"gpu-{number}.log" for number in (1, 2)]
+    with station.workers(
+        ("cpu", station.folder / "cpu.log"), *(("gpu", log, "--limit", "1") for log in logs)
+    ) as (_, *training):
+        yield [psutil.Process(process.pid) for process in training]
 
 
 @pytest.fixture
