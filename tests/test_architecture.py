@@ -18,6 +18,7 @@ SOURCES = sorted(p for top in ("informer", "tasks", "flows") for p in (ROOT / to
 ROOMS = sorted(
     p.parent for top in ("informer", "tasks") for p in (ROOT / top).glob("*/__init__.py")
 )
+STUBS = sorted(p for top in ("informer", "tasks") for p in (ROOT / top).rglob("*.pyi"))
 FORBIDDEN_NAMES = {"utils.py", "helpers.py", "common.py", "base.py"}
 
 
@@ -62,6 +63,14 @@ def test_a_room_says_what_comes_in_and_out_and_its_door_opens_to_every_name(room
     assert re.search(r"(Out|In and out): ", door.__doc__)
     assert list(door.__all__) == sorted(door.__all__)
     assert [name for name in door.__all__ if not hasattr(door, name)] == []
+
+
+@pytest.mark.parametrize("stub", STUBS, ids=lambda p: str(p.relative_to(ROOT)))
+def test_no_door_renames_what_it_opens(stub):
+    """The loader opens the name before `as`, type checkers see the one behind it."""
+    imports = [n for n in ast.parse(stub.read_text()).body if isinstance(n, ast.ImportFrom)]
+    assert imports
+    assert [a.name for n in imports for a in n.names if a.name != a.asname] == []
 
 
 @pytest.mark.parametrize("room", ROOMS, ids=room_name)
