@@ -17,6 +17,7 @@ import pytest
 from tests.servers import free_port
 
 SUPERUSER = "postgres"
+PASSWORD = "of-a-test"
 
 
 @dataclass(frozen=True)
@@ -52,6 +53,24 @@ def postgres() -> Iterator[Postgres]:
     with tempfile.TemporaryDirectory(prefix="informer-postgres-") as made:
         _let_in(Path(made))
         yield from _started(Path(made), programs)
+
+
+def has_postgres() -> bool:
+    """Whether there is one to start, and a user that it runs as."""
+    if _programs() is None:
+        return False
+    try:
+        return os.geteuid() != 0 or bool(pwd.getpwnam(SUPERUSER))
+    except KeyError:
+        return False
+
+
+def prefect_database(made: Postgres) -> dict[str, str]:
+    """A database for Prefect's server: what is in the server's environment for it."""
+    made.ask("postgres", f"CREATE USER prefect PASSWORD '{PASSWORD}'")
+    made.ask("postgres", "CREATE DATABASE prefect OWNER prefect")
+    url = f"postgresql+asyncpg://prefect:{PASSWORD}@127.0.0.1:{made.port}/prefect"
+    return {"PREFECT_SERVER_DATABASE_CONNECTION_URL": url}
 
 
 def _started(folder: Path, programs: Path) -> Iterator[Postgres]:

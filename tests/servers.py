@@ -72,7 +72,7 @@ class Station:
         auth = httpx.BasicAuth(*self.auth.split(":", 1)) if self.auth else None
         while True:
             response = httpx.request(
-                method, f"{self.url}{path}", json=body or None, timeout=30, auth=auth
+                method, f"{self.url}{path}", json=body or None, timeout=120, auth=auth
             )
             if response.status_code != 503 or time.monotonic() > end:
                 break

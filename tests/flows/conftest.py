@@ -13,6 +13,7 @@ import pandas as pd
 import pytest
 
 from tasks.settings import Home
+from tests.postgres import has_postgres, postgres, prefect_database
 
 TINY = """\
 data: {source: rows.csv, contract: contracts/tiny.yaml}
@@ -100,6 +101,19 @@ def home(tmp_path_factory, prefect_server, empty_store) -> Home:
         patch.setenv("INFORMER_HOME", str(made.root))
         patch.setenv("MLFLOW_TRACKING_URI", made.local_tracking_uri)
         yield made
+
+
+@pytest.fixture(scope="module")
+def server_database() -> dict[str, str]:
+    """A database of its own for a module's Prefect server: PostgreSQL, as servers in use have.
+
+    SQLite, which locks under several workers, stays where PostgreSQL is not installed.
+    """
+    if not has_postgres():
+        yield {}
+        return
+    with postgres() as made:
+        yield prefect_database(made)
 
 
 def answer(*argv: str) -> dict:

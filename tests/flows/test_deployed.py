@@ -32,10 +32,11 @@ RUN_S = 300
 
 
 @pytest.fixture(scope="module")
-def station(tmp_path_factory, empty_store) -> Station:
+def station(tmp_path_factory, empty_store, server_database) -> Station:
     """A fresh server, and the home of one tiny pipeline."""
     home = make_home(tmp_path_factory.mktemp("home"), empty_store, IN_PROCESS).root
-    with prefect_station(tmp_path_factory.mktemp("server"), home) as made:
+    folder = tmp_path_factory.mktemp("server")
+    with prefect_station(folder, home, server=server_database) as made:
         yield made
 
 

@@ -17,10 +17,11 @@ RUN_S, STOP_S = 300, 60
 
 
 @pytest.fixture(scope="module")
-def station(tmp_path_factory, empty_store) -> Station:
+def station(tmp_path_factory, empty_store, server_database) -> Station:
     """A server with the deployments of one tiny pipeline, and a worker for either pool."""
     home = make_home(tmp_path_factory.mktemp("home"), empty_store, UNSCHEDULED).root
-    with prefect_station(tmp_path_factory.mktemp("server"), home) as made:
+    folder = tmp_path_factory.mktemp("server")
+    with prefect_station(folder, home, server=server_database) as made:
         made.deploy()
         with made.workers(("cpu", home / "cpu.log"), ("gpu", home / "gpu.log")):
             yield made

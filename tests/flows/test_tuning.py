@@ -12,14 +12,13 @@ from optuna.trial import FrozenTrial, TrialState
 
 from tasks.fitting.studies import history_of
 from tests.flows.conftest import make_home
-from tests.postgres import postgres
+from tests.postgres import PASSWORD, postgres, prefect_database
 from tests.servers import Station, kill, prefect_station, until
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 UNSCHEDULED = "schedule: {retrain: null, forecast: null, monitor: null}\n"
 RUN_S, STOP_S = 400, 60
 N_TRIALS, EPOCHS, SEEN = 5, 20, 4
-PASSWORD = "of-a-test"
 TOGETHER = ("workers.tuning_flows=2", f"tune.n_trials={N_TRIALS}", "train.steps_per_epoch=60",
             "train.epochs=1")  # fmt: skip
 
@@ -40,7 +39,8 @@ def station(tmp_path_factory, empty_store, database) -> Station:
         "INFORMER_STUDY_URL": f"postgresql+psycopg2://optuna@127.0.0.1:{database.port}/optuna",
         "PGPASSWORD": PASSWORD,
     }
-    with prefect_station(tmp_path_factory.mktemp("server"), home, client=client) as made:
+    folder, server = tmp_path_factory.mktemp("server"), prefect_database(database)
+    with prefect_station(folder, home, server=server, client=client) as made:
         made.deploy()
         made.call("PATCH", "/v2/concurrency_limits/training", limit=2)
         yield made
