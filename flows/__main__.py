@@ -7,10 +7,12 @@ with --json the last line of stdout is one JSON object.
 
 from __future__ import annotations
 
+import gc
 import re
 import sys
 import traceback
 from collections.abc import Sequence
+from typing import NoReturn
 
 from flows.commands import COMMANDS, make_parser
 from flows.commands.terminal.arguments import MISUSED
@@ -24,7 +26,7 @@ from tasks.settings import (
     signals_raised,
 )
 
-__all__ = ["main"]
+__all__ = ["main", "run"]
 
 FAILED, INTERRUPTED = 1, 130
 OVERRIDE = re.compile(r"[a-z_]+(\.[a-z_]+)*=")
@@ -66,5 +68,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     return status
 
 
+def run() -> NoReturn:
+    """The console script: `main`, and a quick end."""
+    status = main()
+    gc.freeze()  # else Python looks for garbage in all that was imported before it ends
+    sys.exit(status)
+
+
 if __name__ == "__main__":
-    sys.exit(main())
+    run()
