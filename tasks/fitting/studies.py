@@ -5,13 +5,14 @@ And what becomes of a trial whose process died: it is put back, to be gone on wi
 
 from __future__ import annotations
 
+import time
 import warnings
 from typing import Any
 
 import optuna
 import sqlalchemy
 from optuna.trial import FrozenTrial, TrialState
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import IntegrityError, OperationalError, ProgrammingError, SQLAlchemyError
 
 from tasks.settings import STUDY_VARIABLE, Home, StoreError, without_password
 
@@ -20,6 +21,7 @@ __all__ = [
 ]  # fmt: skip
 
 HEARTBEAT_S, GRACE_S, LOCK_S, CONNECT_S = 10, 45, 60, 10
+MAKE_TRIES, MAKE_PAUSE_S = 5, 0.5  # of the tables, which another process may make meanwhile
 MAX_RETRIES = 2  # of one trial: it may be the trial itself that kills its process
 RUN_ATTRIBUTE = "mlflow_run_id"
 
@@ -35,15 +37,7 @@ def open_storage(home: Home) -> optuna.storages.RDBStorage:
     """
     url = home.study_url
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-            storage = optuna.storages.RDBStorage(
-                url,
-                heartbeat_interval=HEARTBEAT_S,
-                grace_period=GRACE_S,
-                heartbeat_stale_trial_callback=put_back,
-                engine_kwargs=_engine_arguments(url),
-            )
+        storage = _opened(url)
     except (SQLAlchemyError, ImportError, ValueError) as error:
         # What SQLAlchemy says of an address that it cannot read may hold the address itself.
         reason = str(error).splitlines()[0].replace(url, without_password(url))
@@ -55,6 +49,27 @@ def open_storage(home: Home) -> optuna.storages.RDBStorage:
     if storage.engine.name == "sqlite":
         sqlalchemy.event.listen(storage.engine, "begin", _lock)
     return storage
+
+
+def _opened(url: str) -> optuna.storages.RDBStorage:
+    """Optuna looks for each table and then makes it: of two processes at once, one fails."""
+    for left in reversed(range(MAKE_TRIES)):
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+                return optuna.storages.RDBStorage(
+                    url,
+                    heartbeat_interval=HEARTBEAT_S,
+                    grace_period=GRACE_S,
+                    heartbeat_stale_trial_callback=put_back,
+                    engine_kwargs=_engine_arguments(url),
+                )
+        except (IntegrityError, ProgrammingError, OperationalError) as error:
+            is_made = isinstance(error, IntegrityError) or "already exists" in str(error)
+            if not is_made or not left:
+                raise
+            time.sleep(MAKE_PAUSE_S)
+    raise AssertionError("the last try returns or raises")
 
 
 def put_back(study: optuna.Study, trial: FrozenTrial) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import socket
 import sqlite3
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
 
 import optuna
 import pytest
@@ -13,6 +15,7 @@ from tasks.operations import FAIL, examine
 from tasks.operations.doctor import OK
 from tasks.runs import ui_url
 from tasks.settings import Home, StoreError, without_password
+from tests.postgres import PASSWORD, postgres
 
 
 @pytest.fixture
@@ -96,3 +99,34 @@ def test_links_lead_to_where_a_browser_finds_mlflow(home, monkeypatch):
     assert ui_url("x", home) == "http://me@mlflow:5000/#/x"
     monkeypatch.setenv("INFORMER_MLFLOW_UI", "http://127.0.0.1:5000/")
     assert ui_url("x", home) == "http://127.0.0.1:5000/#/x"
+
+
+def opened_at_once(home: Home, url: str, n: int = 8) -> None:
+    """Open one new store from several threads that begin together."""
+    begin = Barrier(n)
+
+    def opened(_number: int) -> None:
+        begin.wait()
+        open_storage(home)
+
+    with ThreadPoolExecutor(n) as pool:
+        list(pool.map(opened, range(n)))
+    assert optuna.get_all_study_names(url) == []
+
+
+def test_several_may_open_a_new_store_at_once(home):
+    for number in range(3):
+        one = Home(home.root / str(number))
+        one.store_dir.mkdir(parents=True)
+        opened_at_once(one, one.study_url)
+
+
+@pytest.mark.slow
+def test_several_workers_may_open_a_new_database_at_once(home, monkeypatch):
+    with postgres() as made:
+        made.ask("postgres", f"CREATE USER optuna PASSWORD '{PASSWORD}'")
+        for name in ("one", "two", "three"):
+            made.ask("postgres", f"CREATE DATABASE {name} OWNER optuna")
+            url = f"postgresql+psycopg2://optuna:{PASSWORD}@127.0.0.1:{made.port}/{name}"
+            monkeypatch.setenv("INFORMER_STUDY_URL", url)
+            opened_at_once(home, url)
