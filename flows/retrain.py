@@ -11,18 +11,20 @@ from prefect.runtime import flow_run
 from flows.train import errors_by_seed, train_anywhere
 from tasks.forecasts import Forecast, check_forecast, require_fresh, write_forecast
 from tasks.judging import (
+    Decision,
     Evaluation,
     Promotion,
     approved,
     carry_out,
     check_approval,
     check_baselines,
+    decided_once,
     evaluate_model,
     judge,
 )
-from tasks.models import register
+from tasks.models import champion_of_run, register
 from tasks.rows import load_rows, prepare_rows, validate_snapshot
-from tasks.runs import connect, run_stage, stage_key, tracked_run, validation_logged
+from tasks.runs import connect, digest, tracked_run, validation_logged
 from tasks.settings import RunConfig, find_home
 
 __all__ = ["Retrained", "retrain"]
@@ -53,23 +55,27 @@ def retrain(config: RunConfig) -> Retrained:
     connect(home)
     check_forecast(config, home)
     raw = load_rows(config, home)
-    identity = stage_key("retrain", home, raw.sha256, config.model_dump(mode="json"))
+    identity = digest("retrain", str(home.root), raw.sha256, config.model_dump(mode="json"))
     with tracked_run(config, home, flow_run.name, identity) as run_id:
-        work_dir = home.run_dir(run_id)
+        champion = champion_of_run(run_id, config.name, home)
         docs_dir, contract = home.docs_dir(raw.sha256), home.conf_dir / config.data.contract
         with validation_logged(run_id, docs_dir, home):
             validate_snapshot(raw.path, contract, config.frame, docs_dir)
         prepared = prepare_rows(raw, config, home)
         require_fresh(prepared.snapshot.path, config)
         trained = train_anywhere(prepared, config, run_id, home)
-        evaluation = run_stage(
-            evaluate_model, lambda done: done.files, prepared, trained, run_id, work_dir, home
-        )
+        evaluation = evaluate_model(prepared, trained, champion, run_id, home)
         metrics = evaluation.metrics["informer"]
         version = register(trained.model_dir, prepared, config.name, metrics, run_id, home)
-        seeds = partial(errors_by_seed, prepared, trained, run_id, home)
-        decision = judge(evaluation, trained.config, seeds)
-        decision = approved(decision, version, evaluation, config, home)
-        promotion = carry_out(version, decision, evaluation, prepared, trained, run_id, home)
-        made = write_forecast(prepared.snapshot.path, config, home, run_id=run_id)
+
+        def decide() -> Decision:
+            seeds = partial(errors_by_seed, prepared, trained, run_id, home)
+            evidence, ruling = judge(evaluation, trained.config, seeds)
+            ruling = approved(evidence, ruling, version, evaluation, config, run_id, home)
+            return Decision(run_id, version, champion, ruling, evidence, evaluation.windows)
+
+        decision = decided_once(run_id, home, decide)
+        promotion = carry_out(decision, evaluation.baseline_dirs, prepared, config.name, home)
+        serving = promotion.champion_version
+        made = write_forecast(prepared.snapshot.path, config, home, run_id=run_id, version=serving)
     return Retrained(run_id, version, evaluation, promotion, made)

@@ -7,12 +7,12 @@ from dataclasses import asdict, replace
 from prefect import flow
 from prefect.runtime import flow_run
 
-from flows.tune import search, tune_together
-from tasks.fitting import Trained, log_training, train_model
+from flows.tune import tune_together
+from tasks.fitting import Trained, log_training, train_model, tune_study
 from tasks.judging import further_seeds, score_seed, with_seed
 from tasks.operations import is_sent_away, run_in_pool, training_slot
 from tasks.rows import Prepared, Snapshot, prepare_rows
-from tasks.runs import child_run, run_stage
+from tasks.runs import child_run
 from tasks.settings import Home, RunConfig, find_home
 
 __all__ = ["errors_by_seed", "train", "train_anywhere"]
@@ -57,12 +57,9 @@ def errors_by_seed(
 
 def _tune_and_train(prepared: Prepared, config: RunConfig, run_id: str, home: Home) -> Trained:
     """Search, then train with what was found, while holding a slot for one training."""
-    training = train_model.with_options(timeout_seconds=3600 * config.workers.timeout_hours)
     with training_slot(config):
-        tuned = search(prepared, config, run_id, home)
-        trained = run_stage(
-            training, lambda done: [done.model_dir], prepared, config, tuned, run_id, home
-        )
+        tuned = tune_study(prepared, config, run_id, home)
+        trained = train_model(prepared, config, tuned, run_id, home)
     trained = replace(trained, config=config.with_values(tuned.values))
     log_training(trained, tuned, run_id, home)
     return trained

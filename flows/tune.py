@@ -10,10 +10,9 @@ from prefect.runtime import flow_run
 from tasks.fitting import Tuned, plan, tune_study
 from tasks.operations import share_in_pool, training_slot
 from tasks.rows import Prepared, Snapshot, prepare_rows
-from tasks.runs import run_stage
 from tasks.settings import Home, RunConfig, find_home
 
-__all__ = ["search", "tune", "tune_together"]
+__all__ = ["tune", "tune_together"]
 
 
 def _name() -> str:
@@ -27,15 +26,7 @@ def tune(config: RunConfig, raw: Snapshot, run_id: str) -> Tuned:
     config = config.with_space(home.conf_dir)
     prepared = prepare_rows(raw, config, home)
     with training_slot(config):
-        return search(prepared, config, run_id, home, fill=False)
-
-
-def search(
-    prepared: Prepared, config: RunConfig, run_id: str, home: Home, fill: bool = True
-) -> Tuned:
-    """The best values of the study, which is finished first; `fill` as of the task."""
-    stage = tune_study.with_options(timeout_seconds=3600 * config.workers.timeout_hours)
-    return run_stage(stage, lambda done: [], prepared, config, run_id, home, fill)
+        return tune_study(prepared, config, run_id, home, fill=False)
 
 
 def tune_together(
@@ -44,6 +35,6 @@ def tune_together(
     """Finish the study by `workers.tuning_flows` flows, where that is wanted and worth it."""
     if config.workers.tuning_flows == 1:
         return
-    n_flows = min(config.workers.tuning_flows, plan(prepared, config, home))
+    n_flows = min(config.workers.tuning_flows, plan(prepared, config, given["run_id"], home))
     if n_flows > 1:
         share_in_pool(f"tune/{config.name}", given, n_flows, seconds)

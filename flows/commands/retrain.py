@@ -60,7 +60,7 @@ def _show(config: RunConfig, done: Retrained) -> None:
     console = Console()
     decision = done.promotion.decision
     console.print(error_table(f"{config.name}, test", done.evaluation.metrics))
-    console.print(f"{decision.verdict}: {decision.reason}", soft_wrap=True, highlight=False)
+    console.print(f"{decision.verdict}: {done.promotion.reason}", soft_wrap=True, highlight=False)
     console.print(
         f"version {done.version} was judged, version {done.promotion.champion_version} serves",
         highlight=False,
@@ -77,9 +77,9 @@ def _record(config: RunConfig, done: Retrained) -> dict[str, Any]:
         "run_id": done.run_id,
         "model_name": config.name,
         "model_version": done.version,
-        "promoted": decision.verdict == "PROMOTE",
+        "promoted": done.promotion.champion_version == done.version,
         "verdict": decision.verdict,
-        "reason": decision.reason,
+        "reason": done.promotion.reason,
         "metrics": evaluation.metrics["informer"],
         "baselines": {
             name: {"mse": errors["mse"], "mae": errors["mae"]}

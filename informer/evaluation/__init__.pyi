@@ -19,8 +19,8 @@ from .explain import (
     covariates_of as covariates_of,
     explain_change as explain_change,
 )
+from .harm import Harmed as Harmed, find_harmed as find_harmed
 from .metrics import summarize as summarize
-from .origins import paired_losses as paired_losses
 from .realized import (
     joined as joined,
     realized_errors as realized_errors,
@@ -41,3 +41,4 @@ from .stream import (
     Stream as Stream,
     moves as moves,
 )
+from .windows import Pairs as Pairs, paired as paired, pooled as pooled

@@ -13,7 +13,7 @@ import numpy.typing as npt
 import pandas as pd
 import torch
 
-from informer.data import Panel, regular_panel, series_names
+from informer.data import Panel, regular_panel
 from informer.errors import FrameError
 from informer.evaluation.origins import OriginLog
 from informer.evaluation.scoring import mase_scales, measured, score_windows
@@ -32,8 +32,8 @@ class Backtest:
         scores: model, unique_id, step, n, mse, mae (both in units of the train rows' standard
             deviation), mae_units, mase, coverage and width (of the interval from q10 to q90),
             quantile_loss, size, wql; see `informer.evaluation.metrics.score_table`.
-        losses: model, series (its number), step and cutoff of the window, n, mse, mae: the loss of
-            each window over its steps and targets; see `informer.evaluation.origins`.
+        windows: model, unique_id, series, target, step, cutoff, n, mse, mae: the loss of each
+            window and target; see `informer.evaluation.windows`.
         churn: model, unique_id, n, churn: how far forecasts of the same time move, in the mean,
             from one origin to the next, `stride` steps later; in the same units as mae.
         examples: unique_id, ds, cutoff, y, and the first model's y_hat and quantiles, for the
@@ -43,7 +43,7 @@ class Backtest:
     """
 
     scores: pd.DataFrame
-    losses: pd.DataFrame
+    windows: pd.DataFrame
     churn: pd.DataFrame
     examples: pd.DataFrame
     n_windows: int
@@ -58,6 +58,7 @@ def backtest(
     *,
     stride: int = 1,
     strides: Mapping[str, int] | None = None,
+    own_rows: Mapping[str, pd.DataFrame] | None = None,
     n_examples: int = 4,
 ) -> Backtest:
     """Forecast all horizons that lie within `between` with every model and score them.
@@ -66,43 +67,96 @@ def backtest(
     values of MASE's denominator come from the rows before `between`.
 
     Args:
-        models: name to forecaster; all forecast the same columns and horizon.
+        models: name to forecaster; all forecast the same targets at the same step, equally far.
         frame: long frame that holds the test rows and the history before them.
         between: first time of the test rows, and the time at which they end (exclusive).
         stride: steps from one origin to the next.
         strides: models that forecast only every so-manieth of these origins, being too slow.
+        own_rows: the same data as `frame` with the columns that a model reads, by its name, for
+            each model whose columns are not all in `frame`.
         n_examples: how many origins of each series to keep for plots.
 
     Raises:
         FrameError: no window lies within `between`.
     """
-    first = next(iter(models.values()))
+    own_rows, strides = own_rows or {}, strides or {}
+    leading, first = next(iter(models.items()))
     config = first.config
-    panel = regular_panel(frame, config.frame)
     look_back = max(model.look_back for model in models.values())
+    panel = regular_panel(own_rows.get(leading, frame), config.frame)
     origins = _origins(panel, between, look_back, config.model.pred_len, stride)
-    scales = mase_scales(panel, between[0], config.season, len(config.frame.targets))
-    strides = strides or {}
-    own = {name: origins[:: strides.get(name, 1)] for name in models}
-    names = series_names(panel.ids, config.frame)
-    parts: dict[str, list[pd.DataFrame]] = {"scores": [], "losses": [], "churn": []}
+    tested = _Tested(panel, between[0], first, stride)
+    parts: dict[str, list[pd.DataFrame]] = {"scores": [], "windows": [], "churn": []}
     for name, model in models.items():
-        log = OriginLog(panel, first.target_std, stride, names)
-        scores, _ = score_windows(model, panel, own[name], (first.target_std, scales), log)
-        for kind, table in (("scores", scores), ("losses", log.losses()), ("churn", log.churn())):
+        chosen, own = origins[:: strides.get(name, 1)], panel
+        if model.config.frame != config.frame:
+            own = regular_panel(own_rows.get(name, frame), model.config.frame)
+            chosen = _same_windows(chosen, panel, own, look_back, config.model.pred_len)
+        for kind, table in tested.by(model, own, chosen).items():
             table.insert(0, "model", name)
             parts[kind].append(table)
-    scores, losses, churn = (pd.concat(tables, ignore_index=True) for tables in parts.values())
+    parts["windows"] = [_named_as(parts["windows"][0], table) for table in parts["windows"]]
+    scores, windows, churn = (pd.concat(tables, ignore_index=True) for tables in parts.values())
     cutoffs = panel.times[origins.numpy() - 1]
     return Backtest(
         scores=scores,
-        losses=losses,
+        windows=windows,
         churn=churn,
-        examples=_examples(first, panel, own[next(iter(models))], n_examples),
+        examples=_examples(first, panel, origins[:: strides.get(leading, 1)], n_examples),
         n_windows=len(origins),
         first=cutoffs.min(),
         last=cutoffs.max(),
     )
+
+
+@dataclass(frozen=True)
+class _Tested:
+    """What every model is tested by: the first model's panel, and its scale for all errors."""
+
+    panel: Panel
+    start: pd.Timestamp
+    first: Forecaster
+    stride: int
+
+    def by(self, model: Forecaster, panel: Panel, origins: torch.Tensor) -> dict[str, pd.DataFrame]:
+        """Scores, windows and churn of a model's forecasts from origins of its own panel.
+
+        Raises:
+            FrameError: the panel holds none of the windows.
+        """
+        if not len(origins):
+            raise FrameError(
+                "the rows of a model that is compared hold none of the test windows. Supply the "
+                "columns that it reads, from the same times on."
+            )
+        targets, frame = self.first.config.frame.targets, model.config.frame
+        std = self.first.target_std[[targets.index(name) for name in frame.targets]]
+        scales = mase_scales(panel, self.start, self.first.config.season, len(targets))
+        log = OriginLog(panel, frame, self.panel.grid, std, self.stride)
+        scores, _ = score_windows(model, panel, origins, (std, scales), log)
+        return {"scores": scores, "windows": log.windows(), "churn": log.churn()}
+
+
+def _named_as(first: pd.DataFrame, windows: pd.DataFrame) -> pd.DataFrame:
+    """The windows with the names in the order of the first model's, which keeps them compact."""
+    names = {
+        column: windows[column].cat.set_categories(first[column].cat.categories)
+        for column in ("unique_id", "series", "target")
+    }
+    return windows.assign(**names)
+
+
+def _same_windows(
+    origins: torch.Tensor, panel: Panel, own: Panel, look_back: int, pred_len: int
+) -> torch.Tensor:
+    """The rows of another panel at which the same windows begin, but for those that it lacks."""
+    rows = origins.numpy()
+    place = {name: i for i, name in enumerate(own.ids)}
+    series = np.array([place.get(name, -1) for name in panel.ids])[panel.series_of(rows)]
+    begin = own.bounds[series]
+    found = begin + own.grid.get_indexer(panel.grid[panel.steps[rows]]) - own.starts[series]
+    whole = (found - begin >= look_back) & (found + pred_len <= own.bounds[series + 1])
+    return torch.from_numpy(found[whole & (series >= 0)])
 
 
 def _origins(

@@ -50,7 +50,8 @@ def score_table(
 
     Args:
         truth: (N, P, C) in the data's units, NaN where not observed.
-        forecast: (N, P, C) in the data's units.
+        forecast: (N, P, C) in the data's units; where it is NaN and the truth is known, its errors
+            are infinite, and it covers nothing.
         quantiles: (N, Q, P, C) of the forecast, in the data's units.
         levels: Q rising levels.
         scales: the train rows' standard deviation, (C,), which `mse` and `mae` are in units of, and
@@ -64,14 +65,18 @@ def score_table(
         value, in units) and wql, their ratio: the weighted quantile loss as GIFT-Eval defines it.
     """
     std, mase_scale = scales
-    error = forecast - truth
-    n = (~np.isnan(error)).sum(axis=0)  # (P, C)
+    known = ~np.isnan(truth)
+    error = _unbounded(forecast - truth, known)
+    n = known.sum(axis=0)  # (P, C)
     absolute = _mean(np.abs(error), n)
     squared = _mean(error**2, n)
     low, high = (quantiles[:, place] for place in interval_places(levels))  # (N, P, C)
     inside = ((truth >= low) & (truth <= high)).astype(np.float64)
-    width = np.where(np.isnan(truth), np.nan, high - low)
-    losses = [_mean(_pinball(truth - quantiles[:, q], level), n) for q, level in enumerate(levels)]
+    width = _unbounded(np.where(known, high - low, np.nan), known)
+    losses = [
+        _mean(_unbounded(_pinball(truth - quantiles[:, q], level), known), n)
+        for q, level in enumerate(levels)
+    ]
     n_steps, n_targets = n.shape
     table = {
         "mse": squared / std**2,
@@ -90,6 +95,11 @@ def score_table(
     }
     columns = places | {name: values.ravel() for name, values in table.items()}
     return _with_wql(pd.DataFrame(columns).astype({"unique_id": "str"}))
+
+
+def _unbounded(values: Array, known: npt.NDArray[np.bool_]) -> Array:
+    """A forecast that is no number errs without bound wherever the truth is known."""
+    return np.where(known & np.isnan(values), np.inf, values)
 
 
 def _pinball(error: Array, level: float) -> Array:

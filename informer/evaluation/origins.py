@@ -9,13 +9,10 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from informer.data import Panel
-from informer.errors import EvidenceError
-from informer.evaluation.comparison import overlapping
+from informer.config import FrameConfig
+from informer.data import Panel, series_names
 
-__all__ = ["OriginLog", "paired_losses"]
-
-LOSSES = ("mse", "mae")
+__all__ = ["OriginLog", "scaled_error"]
 
 Array = npt.NDArray[np.float64]
 Rows = npt.NDArray[np.int64]
@@ -26,14 +23,18 @@ class OriginLog:
 
     Args:
         panel: regular series in the data's units.
+        frame: names the targets.
+        grid: what the places of cutoffs are counted on; the panel's own, or another model's.
         std: (C_t,) what errors are in units of.
         stride: steps between two origins whose forecasts of the same times are compared.
-        names: the `unique_id` of every series and target.
     """
 
-    def __init__(self, panel: Panel, std: Array, stride: int, names: list[list[str]]) -> None:
-        self._panel, self._std, self._stride, self._names = panel, std, stride, names
-        self._losses: list[pd.DataFrame] = []
+    def __init__(
+        self, panel: Panel, frame: FrameConfig, grid: pd.DatetimeIndex, std: Array, stride: int
+    ) -> None:
+        self._panel, self._frame, self._grid = panel, frame, grid
+        self._std, self._stride = std, stride
+        self._parts: list[dict[str, npt.NDArray[np.generic]]] = []
         self._moved = np.zeros((len(panel.ids), len(std)))  # (S, C_t)
         self._count = np.zeros(len(panel.ids), dtype=np.int64)  # (S,)
         self._last: tuple[Rows, Array] | None = None
@@ -46,13 +47,22 @@ class OriginLog:
             truth: (N, P, C_t) in the data's units, NaN where not observed.
             forecast: (N, P, C_t) in the data's units.
         """
-        error = (forecast - truth) / self._std
-        n = (~np.isnan(error)).sum(axis=(1, 2))  # (N,)
-        totals = (np.nansum(error**2, axis=(1, 2)), np.nansum(np.abs(error), axis=(1, 2)))
+        error = scaled_error(truth, forecast, self._std)
+        n = (~np.isnan(error)).sum(axis=1)  # (N, C_t)
         with np.errstate(invalid="ignore"):
-            means = dict(zip(LOSSES, (total / n for total in totals), strict=True))
-        places = {"series": self._panel.series_of(first), "step": self._panel.steps[first - 1]}
-        self._losses.append(pd.DataFrame(places | {"n": n} | means))
+            mse = np.nansum(error**2, axis=1) / n
+            mae = np.nansum(np.abs(error), axis=1) / n
+        series = self._panel.series_of(first)
+        cutoff = self._panel.grid[self._panel.steps[first - 1]]
+        self._parts.append(
+            {
+                "place": (series[:, None] * len(self._std) + np.arange(len(self._std))).ravel(),
+                "cutoff": np.repeat(cutoff.to_numpy(), len(self._std)),
+                "n": n.ravel(),
+                "mse": mse.ravel(),
+                "mae": mae.ravel(),
+            }
+        )
         self._add_churn(first, forecast)
 
     def _add_churn(self, first: Rows, forecast: Array) -> None:
@@ -69,14 +79,26 @@ class OriginLog:
         np.add.at(self._moved, series[pairs], moved.sum(axis=1))
         np.add.at(self._count, series[pairs], n_shared)
 
-    def losses(self) -> pd.DataFrame:
-        """One row a window: series, step (of the cutoff on the panel's grid), cutoff, n, mse, mae.
-
-        The errors are means over the n observed values of the window's steps and targets, scaled.
-        """
-        table = pd.concat(self._losses, ignore_index=True)
-        table.insert(2, "cutoff", self._panel.grid[table["step"].to_numpy()])
-        return table
+    def windows(self) -> pd.DataFrame:
+        """A row for each window and target, as `informer.evaluation.windows` has them."""
+        found = {
+            name: np.concatenate([part[name] for part in self._parts]) for name in self._parts[0]
+        }
+        place, cutoff = found.pop("place"), found.pop("cutoff")
+        ids, targets = self._panel.ids, self._frame.targets
+        names = [name for series in series_names(ids, self._frame) for name in series]
+        owner = np.repeat(np.arange(len(ids)), len(targets))
+        column = np.tile(np.arange(len(targets)), len(ids))
+        return pd.DataFrame(
+            {
+                "unique_id": pd.Categorical.from_codes(place, pd.Index(names)),
+                "series": pd.Categorical.from_codes(owner[place], pd.Index(ids)),
+                "target": pd.Categorical.from_codes(column[place], pd.Index(targets)),
+                "step": self._grid.get_indexer(pd.DatetimeIndex(cutoff)),
+                "cutoff": cutoff,
+            }
+            | found
+        )
 
     def churn(self) -> pd.DataFrame:
         """unique_id, n, churn: the mean absolute change of n forecasts of the same time, scaled.
@@ -86,37 +108,16 @@ class OriginLog:
         n = np.repeat(self._count, len(self._std))
         mean = np.full(len(n), np.nan)
         np.divide(self._moved.ravel(), n, out=mean, where=n > 0)
-        names = np.array(self._names, dtype=object).ravel()
+        names = np.array(series_names(self._panel.ids, self._frame), dtype=object).ravel()
         table = pd.DataFrame({"unique_id": names, "n": n, "churn": mean})
         return table.astype({"unique_id": "str"})
 
 
-def paired_losses(
-    losses: pd.DataFrame, new: str, old: str, metric: str, n_steps: int
-) -> tuple[Array, Array, int]:
-    """The losses of two models by cutoff, over the windows that both forecast.
+def scaled_error(truth: Array, forecast: Array, std: Array) -> Array:
+    """(..., C_t) forecast less truth in units of `std`; NaN where no truth was observed.
 
-    Args:
-        losses: the rows of `OriginLog.losses` of each model, with its name in the column model.
-        new: name of the one.
-        old: name of the other.
-        metric: mse or mae.
-        n_steps: length of the horizon.
-
-    Returns:
-        (N,) the loss of each at every cutoff, series averaged, in the order of time, and how many
-        later cutoffs have a horizon that overlaps one's own.
-
-    Raises:
-        EvidenceError: they forecast no window in common.
+    A forecast that is no finite number, where one is known to be wrong, errs without bound: left
+    out, it would make the other forecasts of its model count for all.
     """
-    own, other = (
-        losses[(losses["model"] == model) & (losses["n"] > 0)].set_index(["series", "step"])[metric]
-        for model in (new, old)
-    )
-    pairs = pd.concat([own, other], axis=1, join="inner", keys=["new", "old"])
-    if pairs.empty:
-        raise EvidenceError(f"{new} and {old} forecast no window in common. Supply more test rows.")
-    by_cutoff = pairs.groupby("step").mean().sort_index()
-    overlap = overlapping(by_cutoff.index.to_numpy(), n_steps)
-    return by_cutoff["new"].to_numpy(), by_cutoff["old"].to_numpy(), overlap
+    error = (forecast - truth) / std
+    return np.where(np.isnan(truth) | np.isfinite(forecast), error, np.inf)

@@ -5,16 +5,14 @@ from __future__ import annotations
 import math
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 import mlflow
-from prefect import task
 
 from informer.forecaster import Forecaster
 from informer.training import EpochRecord, best_val_loss
-from tasks.fitting.tune import Tuned, log_study
+from tasks.fitting.tune import TRAINING_CODE, TRAINING_LIBRARIES, Tuned, log_study
 from tasks.rows import Prepared, history
-from tasks.runs import Progress, connect, learning_curve, log_figure, resumed_run, stage_key
+from tasks.runs import Progress, Stage, connect, learning_curve, log_figure, resumed_run
 from tasks.settings import Home, RunConfig
 
 __all__ = ["Trained", "log_training", "train_model"]
@@ -41,20 +39,28 @@ class Trained:
     run_id: str
 
 
-def _key(given: dict[str, Any]) -> str:
-    prepared, tuned = given["prepared"], given["tuned"]
-    best = given["config"].with_values(tuned.values)
-    parts = best.parts("frame", "split", "model", "train", "baselines", "ensemble")
-    return stage_key("train", given["home"], prepared.snapshot.sha256, parts)
+TRAIN = Stage("train", Trained, code=TRAINING_CODE, libraries=TRAINING_LIBRARIES)
 
 
-@task(name="train", cache_key_fn=lambda _context, given: _key(given), persist_result=True)
 def train_model(
     prepared: Prepared, config: RunConfig, tuned: Tuned, run_id: str, home: Home
 ) -> Trained:
-    """Train with the best values found; stopped by validation, resumed from its checkpoint."""
+    """Train with the best values found; stopped by validation, resumed from its checkpoint.
+
+    Raises:
+        TimeoutError: it took longer than `workers.timeout_hours`.
+    """
     best = config.with_values(tuned.values)
-    folder = home.stage_dir(_key(locals()))
+    parts = best.parts("frame", "split", "model", "train", "baselines", "ensemble")
+    return TRAIN.run(
+        home,
+        (prepared.snapshot.sha256, parts),
+        lambda folder: _train(prepared, best, run_id, home, folder),
+        timeout_s=3600 * config.workers.timeout_hours,
+    )
+
+
+def _train(prepared: Prepared, best: RunConfig, run_id: str, home: Home, folder: Path) -> Trained:
     client = connect(home)
     with (
         resumed_run(run_id, home, system_metrics=True),
@@ -70,7 +76,7 @@ def train_model(
         forecaster = Forecaster.fit(
             history(prepared, best.frame),
             best.forecaster_for(prepared.split),
-            checkpoint_dir=folder / "checkpoints",
+            checkpoint_dir=folder / "work",
             on_epoch=on_epoch,
         )
     return Trained(

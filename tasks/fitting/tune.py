@@ -11,19 +11,27 @@ from typing import Any
 
 import mlflow
 from optuna.trial import TrialState
-from prefect import get_run_logger, task
+from prefect import get_run_logger
 from prefect.artifacts import create_table_artifact
 
 from tasks.fitting.queue import FINISHED, Queue
 from tasks.fitting.trial import Trials
-from tasks.models import Served, champion
+from tasks.models import Served, champion_of_run, load_version
 from tasks.rows import Prepared, history
-from tasks.runs import Progress, stage_key
+from tasks.runs import Progress, Stage
 from tasks.settings import Dimension, Home, PipelineError, RunConfig
 
 __all__ = [
-    "Tuned", "champion_values", "log_study", "plan", "present_values", "study_name", "tune_study",
+    "TRAINING_CODE", "TRAINING_LIBRARIES", "Tuned", "champion_values", "log_study", "plan",
+    "present_values", "study_name", "tune_study",
 ]  # fmt: skip
+
+
+TRAINING_CODE = (
+    "informer.config", "informer.frequency", "informer.forecaster", "informer.storage",
+    "informer.data", "informer.estimators", "informer.nn", "informer.ops", "informer.training",
+)  # fmt: skip
+TRAINING_LIBRARIES = ("lightning-fabric", "numpy", "pandas", "torch")
 
 
 @dataclass(frozen=True)
@@ -51,13 +59,15 @@ def study_name(prepared: Prepared, config: RunConfig) -> str:
     return f"{config.name}-{hashlib.sha256(content.encode()).hexdigest()[:12]}"
 
 
-def _key(_context: object, given: dict[str, Any]) -> str:
-    config = given["config"]
-    name = study_name(given["prepared"], config)
-    return stage_key("tune", given["home"], name, config.tune.n_trials, config.tune.timeout_minutes)
+TUNE = Stage(
+    "tune",
+    Tuned,
+    code=(*TRAINING_CODE, "tasks.fitting.tune", "tasks.fitting.trial", "tasks.fitting.queue"),
+    libraries=(*TRAINING_LIBRARIES, "optuna"),
+    is_shared=True,
+)
 
 
-@task(name="tune", cache_key_fn=_key, persist_result=True)
 def tune_study(
     prepared: Prepared, config: RunConfig, parent_run_id: str, home: Home, fill: bool = True
 ) -> Tuned:
@@ -74,12 +84,25 @@ def tune_study(
 
     Raises:
         PipelineError: no trial was completed.
+        TimeoutError: it took longer than `workers.timeout_hours`.
     """
+    inputs = (study_name(prepared, config), config.tune.n_trials, config.tune.timeout_minutes)
+    return TUNE.run(
+        home,
+        inputs,
+        lambda _: _search(prepared, config, parent_run_id, home, fill),
+        timeout_s=3600 * config.workers.timeout_hours,
+    )
+
+
+def _search(
+    prepared: Prepared, config: RunConfig, parent_run_id: str, home: Home, fill: bool
+) -> Tuned:
     name = study_name(prepared, config)
     if not _is_wanted(config):
         return Tuned(name)
     if fill:
-        plan(prepared, config, home)
+        plan(prepared, config, parent_run_id, home)
     queue = Queue(name, config.tune.seed, home)
     open_ = queue.trials(TrialState.WAITING, TrialState.RUNNING)
     get_run_logger().info("study %s: %d trials wait or run", name, len(open_))
@@ -102,10 +125,10 @@ def tune_study(
     return Tuned(name, dict(best.params), best.value, len(queue.trials(*FINISHED)))
 
 
-def plan(prepared: Prepared, config: RunConfig, home: Home) -> int:
+def plan(prepared: Prepared, config: RunConfig, run_id: str, home: Home) -> int:
     """Let the trials wait that the study is still to have; returns how many results are missing.
 
-    The configuration's own values come first, then the champion's.
+    The configuration's own values come first, then those of the champion of the run `run_id`.
     """
     if not _is_wanted(config):
         return 0
@@ -114,8 +137,9 @@ def plan(prepared: Prepared, config: RunConfig, home: Home) -> int:
     queue = Queue(study_name(prepared, config), config.tune.seed, home)
     first = [present_values(config, space)]
     if len(queue.trials(*FINISHED)) < config.tune.n_trials:
-        served = champion(config, home)
-        first += [] if served is None else [champion_values(served, space)]
+        version = champion_of_run(run_id, config.name, home)
+        if version is not None:
+            first.append(champion_values(load_version(config.name, version, home), space))
     return queue.fill(config.tune.n_trials, first)
 
 

@@ -29,7 +29,7 @@ from tasks.forecasts.vintages import (
     parts_of,
     vintage_path,
 )
-from tasks.models import Served, require_champion
+from tasks.models import Served, champion_version, load_version
 from tasks.runs import (
     BACK_OFF_S,
     MAX_SERIES,
@@ -143,6 +143,7 @@ def write_forecast(
     *,
     as_of: pd.Timestamp | None = None,
     run_id: str | None = None,
+    version: str | None = None,
 ) -> Forecast:
     """Forecast the next horizon of each series with the champion, from every cutoff that is due.
 
@@ -156,6 +157,7 @@ def write_forecast(
         home: where the stores are.
         as_of: forget what came after this time (UTC); the rows may then be of any age.
         run_id: the MLflow run that the plot is kept with; None keeps it nowhere.
+        version: the version that forecasts; None: the one that serves now.
 
     Raises:
         RegistryError: there is no champion.
@@ -171,13 +173,20 @@ def write_forecast(
         retry_delay_seconds=BACK_OFF_S,
         retry_condition_fn=is_passing,
     )(_forecast)
-    return made(rows_path, config, home, as_of, run_id)
+    return made(rows_path, config, home, as_of, run_id, version)
 
 
 def _forecast(
-    rows_path: Path, config: RunConfig, home: Home, as_of: pd.Timestamp | None, run_id: str | None
+    rows_path: Path,
+    config: RunConfig,
+    home: Home,
+    as_of: pd.Timestamp | None,
+    run_id: str | None,
+    version: str | None,
 ) -> Forecast:
-    served = require_champion(config, home)  # once, so that all vintages are of one version
+    # Looked up once, so that all vintages are of one version.
+    version = champion_version(config.name, home) if version is None else version
+    served = load_version(config.name, version, home)
     with locked_draft(output_dir(config, home)) as draft:
         vintages = _written(_computed(served, rows_path, config, home, as_of, draft))
     last = vintages[-1]

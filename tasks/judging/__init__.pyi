@@ -10,12 +10,12 @@ from .backtest import (
     roll_champion as roll_champion,
     score_champion as score_champion,
 )
+from .decision import Decision as Decision, decided_once as decided_once
 from .evaluate import (
     CHALLENGER_NAME as CHALLENGER_NAME,
     CHAMPION_NAME as CHAMPION_NAME,
     Evaluation as Evaluation,
     check_baselines as check_baselines,
-    errors_by_target as errors_by_target,
     evaluate_model as evaluate_model,
     metrics_of as metrics_of,
     report as report,
@@ -26,7 +26,7 @@ from .evidence import (
     rule as rule,
     weigh as weigh,
 )
-from .gate import Decision as Decision
+from .gate import Ruling as Ruling
 from .promote import (
     Promotion as Promotion,
     carry_out as carry_out,

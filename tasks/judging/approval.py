@@ -12,9 +12,9 @@ from pydantic import Field
 
 from informer.errors import ConfigError
 from tasks.judging.evaluate import CHAMPION_NAME, Evaluation
-from tasks.judging.gate import Decision
+from tasks.judging.gate import Evidence, Ruling, best_baseline
 from tasks.judging.promote import comparison_table
-from tasks.models import CHAMPION, alias_version, facts_of, read_ledger, record, version_url
+from tasks.models import champion_of_run, facts_of, record, version_url
 from tasks.runs import connect
 from tasks.settings import Home, RunConfig
 
@@ -46,8 +46,14 @@ def check_approval(config: RunConfig) -> None:
 
 
 def approved(
-    decision: Decision, version: str, evaluation: Evaluation, config: RunConfig, home: Home
-) -> Decision:
+    evidence: Evidence,
+    ruling: Ruling,
+    version: str,
+    evaluation: Evaluation,
+    config: RunConfig,
+    run_id: str,
+    home: Home,
+) -> Ruling:
     """Ask a person whether a promotion may be carried out, where the configuration wants that.
 
     To be called by the flow itself: it suspends the flow run, which ends the process; resumed, the
@@ -55,15 +61,15 @@ def approved(
     `promote.approval_hours` the flow run fails and the champion stays; the ledger says so from the
     start.
     """
-    if decision.verdict != "PROMOTE" or not config.promote.approval:
-        return decision
+    if ruling.verdict != "PROMOTE" or not config.promote.approval:
+        return ruling
     hours = config.promote.approval_hours
-    _say_waiting(decision, version, evaluation, config, home)
+    _say_waiting(ruling, version, evaluation, config, run_id, home)
     question = [
         f"Shall version {version} of **{config.name}** serve? The gate would promote it: "
-        f"{decision.reason}.",
+        f"{ruling.reason}.",
         "",
-        comparison_table(evaluation),
+        comparison_table(evidence),
         "",
         f"[The version in MLflow]({version_url(config.name, version, home)})",
     ]
@@ -72,43 +78,44 @@ def approved(
         timeout=int(hours * HOUR_S),
         key=f"approval-{version}",
     )
-    return answered(decision, answer, evaluation, config)
+    return answered(evidence, ruling, answer, config)
 
 
-def answered(
-    decision: Decision, answer: Approval, evaluation: Evaluation, config: RunConfig
-) -> Decision:
-    """The decision with a person's word in it.
+def answered(evidence: Evidence, ruling: Ruling, answer: Approval, config: RunConfig) -> Ruling:
+    """The ruling with a person's word in it.
 
     Rejected, the champion stays; where there is none yet, the best baseline serves.
     """
     who = answer.name.strip() or "a person in the Prefect UI"
     why = answer.reason.strip().rstrip(".") or "no reason was given"
     if answer.approve:
-        return replace(decision, reason=f"{decision.reason}; approved by {who}: {why}")
-    reason = f"rejected by {who}: {why} (the gate would promote it: {decision.reason})"
-    if evaluation.champion_version is not None:
-        return replace(decision, verdict="HOLD", reason=reason, serves=CHAMPION_NAME)
-    metric, baselines = config.promote.metric, evaluation.baselines
-    best = min(baselines, key=lambda name: baselines[name][metric])
-    return replace(decision, verdict="FALLBACK", reason=reason, serves=best)
+        return replace(ruling, reason=f"{ruling.reason}; approved by {who}: {why}")
+    reason = f"rejected by {who}: {why} (the gate would promote it: {ruling.reason})"
+    best = best_baseline(evidence, config.promote.metric)
+    if CHAMPION_NAME in evidence.metrics or best is None:
+        return replace(ruling, verdict="HOLD", reason=reason, serves=CHAMPION_NAME)
+    return replace(ruling, verdict="FALLBACK", reason=reason, serves=best)
 
 
 def _say_waiting(
-    decision: Decision, version: str, evaluation: Evaluation, config: RunConfig, home: Home
+    ruling: Ruling,
+    version: str,
+    evaluation: Evaluation,
+    config: RunConfig,
+    run_id: str,
+    home: Home,
 ) -> None:
     """In the ledger and on the version, once: the flow comes here again when it is resumed."""
     client, name = connect(home), config.name
-    if any(entry.version == version for entry in read_ledger(client, name)):
-        return
     until = datetime.now(UTC) + timedelta(hours=config.promote.approval_hours)
     reason = (
         f"waits for a person's approval until {until:%Y-%m-%d %H:%M} UTC, and is rejected without "
-        f"an answer by then (the gate would promote it: {decision.reason})"
+        f"an answer by then (the gate would promote it: {ruling.reason})"
     )
-    serving = alias_version(client, name, CHAMPION)
+    serving = champion_of_run(run_id, name, home)
     facts = facts_of(client.get_model_version(name, version))
     facts = replace(facts, windows=asdict(evaluation.windows))
-    record(client, name, "hold", version, (serving, serving), reason, facts)
+    waiting = f"{run_id} waits"
+    record(client, name, "hold", version, (serving, serving), reason, facts, run_id=waiting)
     for key, value in {"verdict": "WAITING", "reason": reason}.items():
         client.set_model_version_tag(name, version, key, value)

@@ -13,10 +13,10 @@ from prefect.artifacts import create_markdown_artifact, create_table_artifact
 from informer.evaluation import Rolled, roll, summarize
 from informer.forecaster import Forecaster
 from informer.frequency import pandas_offset
+from tasks.judging.comparable import Compared, made_comparable
 from tasks.judging.evaluate import (
     CHAMPION_NAME,
     ERRORS,
-    difference,
     fit_baselines,
     metrics_of,
     report,
@@ -108,12 +108,13 @@ def score_champion(
         RegistryError: there is no champion, or it cannot be judged on these rows.
     """
     served = require_champion(config, home)
-    _check_comparable(served, prepared, config)
+    compared = _compared(served, prepared, config, home)
     baselines = fit_baselines(
         prepared, config.forecaster_for(prepared.split), config.baselines.models
     )
-    models: dict[str, Forecaster] = {CHAMPION_NAME: served.forecaster, **baselines}
-    found = score(models, prepared, config)
+    models: dict[str, Forecaster] = {CHAMPION_NAME: compared.forecaster, **baselines}
+    own_rows = {} if compared.rows is None else {CHAMPION_NAME: compared.rows}
+    found = score(models, prepared, config, own_rows)
     report(found, run_id, folder, home)
     with resumed_run(run_id, home):
         mlflow.set_tag("model_version", served.version)
@@ -123,10 +124,13 @@ def score_champion(
     )
 
 
-def _check_comparable(served: Served, prepared: Prepared, config: RunConfig) -> None:
+def _compared(served: Served, prepared: Prepared, config: RunConfig, home: Home) -> Compared:
     split = prepared.split
-    reason = difference(served.forecaster.config, config.forecaster_for(split))
-    val = served.forecaster.config.val
+    contract = home.conf_dir / config.data.contract
+    compared = made_comparable(
+        served.forecaster, config.forecaster_for(split), prepared.raw.path, contract
+    )
+    reason, val = compared.reason, served.forecaster.config.val
     if not reason and isinstance(val, str) and pd.Timestamp(val) > split.test_start:
         reason = (
             f"it was trained on rows up to {val}, and the test rows begin at {split.test_start}"
@@ -136,6 +140,7 @@ def _check_comparable(served: Served, prepared: Prepared, config: RunConfig) -> 
             f"champion version {served.version} of {config.name} cannot be judged by this "
             f"configuration: {reason}. Take back what was overridden, or retrain."
         )
+    return compared
 
 
 @task(name="roll")

@@ -6,38 +6,37 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import mlflow
 import pandas as pd
-from prefect import task
 from prefect.artifacts import create_markdown_artifact, create_table_artifact
 
 from informer import Backtest, backtest
 from informer.config import ForecasterConfig
 from informer.data import Split
+from informer.errors import FrameError
 from informer.estimators import CLASSICAL, Baseline, require_library
-from informer.evaluation import summarize
+from informer.evaluation import pooled, summarize
 from informer.forecaster import Forecaster
 from tasks.fitting import Trained
-from tasks.models import CHAMPION, alias_version, champion
+from tasks.judging.comparable import Compared, made_comparable
+from tasks.models import load_version
 from tasks.rows import Prepared, history, read_rows
 from tasks.runs import (
-    connect,
+    Stage,
     error_by_step,
     forecast_against_actual,
     log_figure,
     log_frame,
     png_data_uri,
     resumed_run,
-    stage_key,
 )
 from tasks.settings import Home, RunConfig, replaced
 
 __all__ = [
     "CHALLENGER_NAME", "CHAMPION_NAME", "ERRORS", "METRICS", "Evaluation", "Windows",
-    "check_baselines", "difference", "errors_by_target", "evaluate_model", "fit_baselines",
-    "metrics_of", "report", "rounded", "score", "score_rows",
+    "check_baselines", "evaluate_model", "fit_baselines", "metrics_of", "report",
+    "rounded", "score", "score_rows",
 ]  # fmt: skip
 
 CHALLENGER_NAME, CHAMPION_NAME = "informer", "champion"
@@ -61,17 +60,16 @@ class Evaluation:
     Attributes:
         metrics: model to `METRICS`, errors, width and churn in units of the train rows' deviation
             (`mae_units` in the data's own); the models are `informer`, each baseline and, where it
-            can be compared, `champion`. A churn that cannot be measured is NaN.
-        by_target: model to `unique_id` to mse and mae.
-        losses: Parquet file of the loss of every window; see `informer.Backtest.losses`.
+            can be compared, `champion`. A churn that cannot be measured is NaN; the errors of a
+            model with a forecast that is no finite number are infinite.
+        losses: Parquet file of the table of windows, see `informer.evaluation.windows`.
         baseline_dirs: each baseline, saved as it was scored.
-        champion_version: the version compared with, None where there is none.
+        champion_version: the version that served when the run began, None where there was none.
         incomparable: why the champion could not be compared; empty where it could.
         windows: what each model forecast; a classical one, some of them.
     """
 
     metrics: dict[str, dict[str, float]]
-    by_target: dict[str, dict[str, dict[str, float]]]
     losses: Path
     baseline_dirs: dict[str, Path]
     champion_version: str | None
@@ -84,62 +82,92 @@ class Evaluation:
         return self.windows.n
 
     @property
-    def files(self) -> list[Path]:
-        """What the record points to."""
-        return [self.losses, *self.baseline_dirs.values()]
-
-    @property
     def baselines(self) -> dict[str, dict[str, float]]:
         """The baselines' errors."""
         return {name: self.metrics[name] for name in self.baseline_dirs}
 
 
-def _key(_context: object, given: dict[str, Any]) -> str:
-    home, trained = given["home"], given["trained"]
-    served = alias_version(connect(home), trained.config.name, CHAMPION)
-    return stage_key("evaluate", home, given["run_id"], trained.model_dir, served)
+EVALUATE = Stage(
+    "evaluate",
+    Evaluation,
+    code=("informer", "tasks.judging.evaluate", "tasks.judging.comparable"),
+    libraries=("numpy", "pandas", "pyarrow", "torch"),
+)
 
 
-@task(name="evaluate", cache_key_fn=_key, persist_result=True)
 def evaluate_model(
-    prepared: Prepared, trained: Trained, run_id: str, work_dir: Path, home: Home
+    prepared: Prepared, trained: Trained, champion: str | None, run_id: str, home: Home
 ) -> Evaluation:
-    """Forecast the test rows with the new model, the baselines and the champion."""
+    """Forecast the test rows with the new model, the baselines and the champion.
+
+    Args:
+        prepared: the rows.
+        trained: the new model.
+        champion: the version that served when the run began.
+        run_id: the MLflow run that shows the errors.
+        home: where the stores are.
+    """
+    settings = trained.config.parts("baselines", "evaluate")
+    return EVALUATE.run(
+        home,
+        (run_id, trained.model_dir, champion, settings),
+        lambda folder: _evaluate(prepared, trained, champion, run_id, home, folder),
+    )
+
+
+def _evaluate(
+    prepared: Prepared,
+    trained: Trained,
+    champion: str | None,
+    run_id: str,
+    home: Home,
+    folder: Path,
+) -> Evaluation:
     config = trained.config
     forecaster = Forecaster.load(trained.model_dir)
     baselines = fit_baselines(prepared, forecaster.config, config.baselines.models)
+    served = None
+    if champion is not None:
+        served = made_comparable(
+            load_version(config.name, champion, home).forecaster,
+            forecaster.config,
+            prepared.raw.path,
+            home.conf_dir / config.data.contract,
+        )
     models = {CHALLENGER_NAME: forecaster, **baselines}
-    served = champion(config, home)
-    incomparable = "" if served is None else difference(served.forecaster.config, forecaster.config)
-    if served is not None and not incomparable:
-        models[CHAMPION_NAME] = served.forecaster
-    found = score(models, prepared, config)
-    report(found, run_id, work_dir, home)
+    found, incomparable = _scored(models, served, prepared, config)
+    report(found, run_id, folder, home)
     return Evaluation(
         metrics=metrics_of(found),
-        by_target=errors_by_target(found),
-        losses=_keep_losses(found, work_dir),
-        baseline_dirs={n: model.save(work_dir / "baselines" / n) for n, model in baselines.items()},
-        champion_version=None if served is None else served.version,
+        losses=_keep_losses(found, folder),
+        baseline_dirs={n: model.save(folder / "baselines" / n) for n, model in baselines.items()},
+        champion_version=champion,
         incomparable=incomparable,
         windows=Windows(found.first.isoformat(), found.last.isoformat(), found.n_windows),
     )
 
 
-def errors_by_target(found: Backtest) -> dict[str, dict[str, dict[str, float]]]:
-    """Model and target to mse and mae."""
-    table = summarize(found.scores, ["model", "unique_id"])
-    targets: dict[str, dict[str, dict[str, float]]] = {}
-    for row in table.to_dict("records"):
-        errors = {"mse": float(row["mse"]), "mae": float(row["mae"])}
-        targets.setdefault(str(row["model"]), {})[str(row["unique_id"])] = errors
-    return targets
+def _scored(
+    models: Mapping[str, Forecaster], served: Compared | None, prepared: Prepared, config: RunConfig
+) -> tuple[Backtest, str]:
+    """The backtest, the champion in it where it can be compared, and why it cannot."""
+    if served is None or served.reason:
+        return score(models, prepared, config), "" if served is None else served.reason
+    everyone = {**models, CHAMPION_NAME: served.forecaster}
+    if served.rows is None:
+        return score(everyone, prepared, config), ""
+    try:
+        own_rows = {CHAMPION_NAME: served.rows}
+        return score(everyone, prepared, config, own_rows), ""
+    except FrameError as error:
+        reason = f"it cannot forecast these windows: {str(error).rstrip('.')}"
+        return score(models, prepared, config), reason
 
 
 def _keep_losses(found: Backtest, folder: Path) -> Path:
     path = folder / "losses.parquet"
     with replaced(path) as draft:
-        found.losses.to_parquet(draft, index=False)
+        found.windows.to_parquet(draft, index=False)
     return path
 
 
@@ -162,13 +190,29 @@ def fit_baselines(
     return {name: Forecaster.fit(past, config, estimator=name) for name in names}
 
 
-def score(models: Mapping[str, Forecaster], prepared: Prepared, config: RunConfig) -> Backtest:
-    """Every model on the same rolling origins of the test rows; the first one's scale for all."""
-    return score_rows(models, read_rows(prepared), prepared.split, config)
+def score(
+    models: Mapping[str, Forecaster],
+    prepared: Prepared,
+    config: RunConfig,
+    own_rows: Mapping[str, pd.DataFrame] | None = None,
+) -> Backtest:
+    """Every model on the same rolling origins of the test rows; the first one's scale for all.
+
+    Args:
+        models: name to model.
+        prepared: the rows.
+        config: the stride of the origins.
+        own_rows: rows of a model that reads other columns than the first, see `made_comparable`.
+    """
+    return score_rows(models, read_rows(prepared), prepared.split, config, own_rows)
 
 
 def score_rows(
-    models: Mapping[str, Forecaster], rows: pd.DataFrame, split: Split, config: RunConfig
+    models: Mapping[str, Forecaster],
+    rows: pd.DataFrame,
+    split: Split,
+    config: RunConfig,
+    own_rows: Mapping[str, pd.DataFrame] | None = None,
 ) -> Backtest:
     """The same of regular rows that lie in memory."""
     slow = [name for name, model in models.items() if model.estimator in CLASSICAL]
@@ -178,16 +222,8 @@ def score_rows(
         (split.test_start, split.test_end),
         stride=config.evaluate.stride,
         strides=dict.fromkeys(slow, config.baselines.classical_stride),
+        own_rows=own_rows,
     )
-
-
-def difference(served: ForecasterConfig, new: ForecasterConfig) -> str:
-    """Why two forecasters do not forecast the same thing; empty where they do."""
-    if served.frame != new.frame:
-        return "it forecasts other columns or another frequency"
-    if served.model.pred_len != new.model.pred_len:
-        return f"its horizon is {served.model.pred_len} steps, not {new.model.pred_len}"
-    return ""
 
 
 def metrics_of(found: Backtest) -> dict[str, dict[str, float]]:
@@ -243,10 +279,8 @@ def report(found: Backtest, run_id: str, folder: Path, home: Home) -> None:
 
 
 def _by_cutoff(found: Backtest) -> pd.DataFrame:
-    """The mean loss at every cutoff, series averaged, as the gate's test sees it."""
-    losses = found.losses[found.losses["n"] > 0]
-    by_cutoff = losses.groupby(["model", "cutoff"], sort=False)[["mse", "mae"]].mean()
-    return by_cutoff.reset_index()
+    """The mean loss at every cutoff; each observed value weighs the same."""
+    return pooled(found.windows, ["model", "cutoff"])
 
 
 def _flat(metrics: Mapping[str, Mapping[str, float]], judged: str) -> dict[str, float]:
@@ -254,7 +288,7 @@ def _flat(metrics: Mapping[str, Mapping[str, float]], judged: str) -> dict[str, 
         f"test_{name}" if model == judged else f"test_{name}_{model}": value
         for model, values in metrics.items()
         for name, value in values.items()
-        if not math.isnan(value)
+        if math.isfinite(value)
     }
 
 

@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 import pandas as pd
 
 from informer.errors import EvidenceError
-from informer.evaluation import Comparison, block_bootstrap, diebold_mariano, paired_losses
+from informer.evaluation import (
+    Comparison,
+    Pairs,
+    block_bootstrap,
+    diebold_mariano,
+    find_harmed,
+    paired,
+)
 from tasks.judging.evaluate import CHALLENGER_NAME, CHAMPION_NAME
-from tasks.judging.gate import Decision, Evidence, decide
+from tasks.judging.gate import Contest, Evidence, Ruling, best_baseline, decide, undercuts
 from tasks.settings import RunConfig
 
 __all__ = ["rule", "weigh"]
@@ -20,8 +28,7 @@ Errors = Mapping[str, float]
 
 def weigh(
     metrics: Mapping[str, Errors],
-    by_target: Mapping[str, Mapping[str, Errors]],
-    losses: pd.DataFrame | None,
+    windows: pd.DataFrame,
     config: RunConfig,
     incomparable: str = "",
 ) -> Evidence:
@@ -29,37 +36,32 @@ def weigh(
 
     Args:
         metrics: model to errors; all but challenger and champion are baselines.
-        by_target: model and target to errors.
-        losses: by cutoff, as `informer.Backtest` has them; None where no champion was
-            compared.
+        windows: the table of windows of all these models, see `informer.evaluation.windows`.
         config: the rules, and what was trained.
         incomparable: why a champion could not be compared.
     """
-    rules = config.promote
-    chance, cannot_tell = None, ""
-    if losses is not None and rules.test != "none":
-        try:
-            chance = _compare(losses, config)
-        except EvidenceError as error:
-            cannot_tell = str(error)
     judged = (CHALLENGER_NAME, CHAMPION_NAME)
-    return Evidence(
-        challenger=metrics[CHALLENGER_NAME],
-        baselines={name: errors for name, errors in metrics.items() if name not in judged},
-        champion=metrics.get(CHAMPION_NAME),
-        incomparable=incomparable,
-        targets={
-            name: (by_target[CHALLENGER_NAME][name][rules.metric], errors[rules.metric])
-            for name, errors in by_target.get(CHAMPION_NAME, {}).items()
+    baselines = [name for name in metrics if name not in judged]
+    over = {name: _errors(_pairs(windows, CHALLENGER_NAME, name, config)) for name in baselines}
+    evidence = Evidence(metrics, over, incomparable=incomparable)
+    if CHAMPION_NAME not in metrics:
+        return evidence
+    best = best_baseline(evidence, config.promote.metric)
+    candidates = [CHALLENGER_NAME]
+    if best is not None and not undercuts(over[best], config.promote):
+        candidates.append(best)
+    return replace(
+        evidence,
+        over_champion={
+            name: _contest(_pairs(windows, name, CHAMPION_NAME, config), config)
+            for name in candidates
         },
-        chance=chance,
-        cannot_tell=cannot_tell,
     )
 
 
 def rule(
     evidence: Evidence, config: RunConfig, errors_by_seed: Callable[[], tuple[float, ...]]
-) -> Decision:
+) -> tuple[Evidence, Ruling]:
     """Hold the challenger to every rule.
 
     Args:
@@ -67,20 +69,46 @@ def rule(
         config: the rules.
         errors_by_seed: trains further seeds and tells their errors; called only where all else
             speaks for the challenger and a champion would be displaced.
+
+    Returns:
+        The evidence, with the errors by seed where they were measured, and the ruling.
     """
     rules = config.promote
-    decision = decide(evidence, rules)
-    if decision.verdict == "PROMOTE" and evidence.champion is not None and rules.spread_seeds:
-        own = evidence.challenger[rules.metric]
-        decision = decide(replace(evidence, seeds=(own, *errors_by_seed())), rules)
-    return decision
+    ruling = decide(evidence, rules)
+    if ruling.verdict == "PROMOTE" and evidence.over_champion and rules.spread_seeds:
+        own = evidence.metrics[CHALLENGER_NAME][rules.metric]
+        evidence = replace(evidence, seeds=(own, *errors_by_seed()))
+        ruling = decide(evidence, rules)
+    return evidence, ruling
 
 
-def _compare(losses: pd.DataFrame, config: RunConfig) -> Comparison:
-    rules = config.promote
-    new, old, overlap = paired_losses(
-        losses, CHALLENGER_NAME, CHAMPION_NAME, rules.metric, config.model.pred_len
-    )
-    if rules.test == "diebold_mariano":
-        return diebold_mariano(new, old, overlap=overlap)
-    return block_bootstrap(new, old, overlap=overlap, seed=config.train.seed)
+def _pairs(windows: pd.DataFrame, new: str, old: str, config: RunConfig) -> Pairs:
+    return paired(windows, new, old, config.promote.metric, config.model.pred_len)
+
+
+def _errors(pairs: Pairs) -> Contest:
+    error, other = pairs.errors
+    return Contest(error, other, len(pairs.n))
+
+
+def _contest(pairs: Pairs, config: RunConfig) -> Contest:
+    """The errors, the test against chance, and who is harmed; only the first of what is broken."""
+    contest, rules = _errors(pairs), config.promote
+    contest = replace(contest, n_targets=pairs.windows["unique_id"].nunique())
+    if not (math.isfinite(contest.error) and math.isfinite(contest.other)):
+        return contest
+    level = None if rules.test == "none" else rules.level
+    contest = replace(contest, harmed=find_harmed(pairs, rules.max_harm, level))
+    if level is None:
+        return contest
+    try:
+        return replace(contest, chance=_compare(pairs, config))
+    except EvidenceError as error:
+        return replace(contest, cannot_tell=str(error))
+
+
+def _compare(pairs: Pairs, config: RunConfig) -> Comparison:
+    new, old = pairs.by_cutoff()
+    if config.promote.test == "diebold_mariano":
+        return diebold_mariano(new, old, overlap=pairs.overlap)
+    return block_bootstrap(new, old, overlap=pairs.overlap, seed=config.train.seed)

@@ -8,11 +8,14 @@ from dataclasses import dataclass, field
 from statistics import stdev
 from typing import Literal
 
-from informer.evaluation import Comparison
+from informer.evaluation import Comparison, Harmed
 from tasks.judging.evaluate import CHALLENGER_NAME, CHAMPION_NAME
 from tasks.settings import PromoteConfig
 
-__all__ = ["Check", "Decision", "Evidence", "Verdict", "decide"]
+__all__ = [
+    "Check", "Contest", "Evidence", "Ruling", "Verdict", "best_baseline", "decide",
+    "undercuts",
+]  # fmt: skip
 
 SHOWN_TARGETS = 3
 
@@ -22,7 +25,7 @@ Errors = Mapping[str, float]
 
 @dataclass(frozen=True)
 class Check:
-    """One rule: its name, whether the challenger passed, and the numbers that say so."""
+    """One rule: its name, whether the candidate passed, and the numbers that say so."""
 
     name: str
     passed: bool
@@ -30,7 +33,7 @@ class Check:
 
 
 @dataclass(frozen=True)
-class Decision:
+class Ruling:
     """A verdict, its reason in one sentence, and who serves: `informer`, `champion`, a baseline.
 
     `checks` are the rules that were looked at, in their order.
@@ -43,103 +46,188 @@ class Decision:
 
 
 @dataclass(frozen=True)
-class Evidence:
-    """What the gate judges by; all errors come from the same windows, in the same units.
+class Contest:
+    """One model against another, on the windows that both forecast.
 
     Attributes:
-        challenger: metric to value; `churn` among them.
-        baselines: name to the same.
-        champion: the same of the champion; None where there is none that can be compared.
-        incomparable: why a champion could not be compared; empty where it could, or there is none.
-        targets: `unique_id` to the compared metric of challenger and champion.
-        chance: the paired test of the two, None where none was asked for.
+        error: pooled error of the one; each observed value weighs the same.
+        other: pooled error of the other.
+        n_windows: windows that both forecast.
+        chance: the paired test whether the one is better; None where none was asked for.
         cannot_tell: why that test could not be made; empty where it could.
+        harmed: targets and groups of targets that the one makes worse, the worst first.
+        n_targets: targets that were looked at.
+    """
+
+    error: float
+    other: float
+    n_windows: int
+    chance: Comparison | None = None
+    cannot_tell: str = ""
+    harmed: tuple[Harmed, ...] = ()
+    n_targets: int = 0
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What the gate judges by; all errors are in the same units.
+
+    Attributes:
+        metrics: model to metrics, `churn` among them, over all windows that it forecast.
+        over_baselines: baseline to the contest of the challenger with it.
+        over_champion: the challenger, and the best baseline where the challenger does not beat it,
+            to its contest with the champion.
+        incomparable: why the champion could not be compared; empty where it could.
         seeds: the compared metric of the challenger and of its further seeds; None: not measured.
     """
 
-    challenger: Errors
-    baselines: Mapping[str, Errors]
-    champion: Errors | None = None
+    metrics: Mapping[str, Errors]
+    over_baselines: Mapping[str, Contest]
+    over_champion: Mapping[str, Contest] = field(default_factory=dict)
     incomparable: str = ""
-    targets: Mapping[str, tuple[float, float]] = field(default_factory=dict)
-    chance: Comparison | None = None
-    cannot_tell: str = ""
     seeds: tuple[float, ...] | None = None
 
+    @property
+    def broken(self) -> tuple[str, ...]:
+        """Models that forecast something that is no finite number, where the truth is known."""
+        return tuple(name for name, own in self.metrics.items() if math.isinf(own["mse"]))
 
-def decide(evidence: Evidence, rules: PromoteConfig) -> Decision:
-    """Judge the challenger.
 
-    PROMOTE where it undercuts every baseline and, against a champion that can be compared, passes
-    every check below; HOLD where it does not and the champion stays; FALLBACK where neither beats
-    the best baseline, which then serves in their place.
+def best_baseline(evidence: Evidence, metric: str) -> str | None:
+    """The baseline that errs least, on windows that it shares with the challenger.
+
+    None where there is none whose forecasts are all numbers.
     """
-    metric = rules.metric
-    best = min(evidence.baselines, key=lambda name: evidence.baselines[name][metric])
-    base = evidence.baselines[best][metric]
-    old = None if evidence.champion is None else evidence.champion[metric]
-    over_baselines = _beats("baselines", evidence.challenger[metric], base, best, rules)
-    checks = (over_baselines, *(() if old is None else _against_champion(evidence, old, rules)))
-    failed = [check for check in checks if not check.passed]
+    own = evidence.metrics[CHALLENGER_NAME][metric]
 
-    error = f"test {metric} {evidence.challenger[metric]:.4f}"
-    against = f"{best} {base:.4f}"
-    if old is not None:
-        against = f"champion {old:.4f}, {against}"
-    note = ""
+    def rank(name: str) -> float:
+        contest = evidence.over_baselines[name]
+        if math.isfinite(own) and contest.error > 0:
+            return contest.other / contest.error
+        return evidence.metrics[name][metric]
+
+    sound = [name for name in evidence.over_baselines if name not in evidence.broken]
+    return min(sound, key=rank, default=None)
+
+
+def decide(evidence: Evidence, rules: PromoteConfig) -> Ruling:
+    """Judge the challenger, and where it fails the best baseline in its place.
+
+    The candidate is the challenger where it beats every baseline, else the best baseline. Without a
+    champion the candidate serves. A champion stays where it cannot be compared, and where the
+    candidate fails one of the checks against it: PROMOTE serves the challenger, FALLBACK the
+    baseline, HOLD the champion.
+    """
+    best = best_baseline(evidence, rules.metric)
+    own = _own_checks(evidence, best, rules)
+    wins = all(check.passed for check in own)
+    candidate = CHALLENGER_NAME if wins else best
+    told = _told(evidence, best, rules.metric)
     if evidence.incomparable:
-        note = f" (the champion could not be compared: {evidence.incomparable})"
-    if not failed:
-        others = "".join(f"; {check.what}" for check in checks[2:])
-        return Decision(
-            "PROMOTE", f"{error} beats {against}{note}{others}", CHALLENGER_NAME, checks
-        )
-    if old is not None and (old <= base or over_baselines.passed):
-        text = f"{error} does not beat {against}"
-        if all(check.passed for check in checks[:2]):
-            text = f"{error} beats {against}, but " + "; ".join(check.what for check in failed)
-        return Decision("HOLD", f"{text}; the champion stays", CHAMPION_NAME, checks)
-    text = f"no model beats the best baseline: {error} against {against}{note}"
-    return Decision("FALLBACK", text, best, checks)
+        return Ruling(
+            "HOLD",
+            f"{told}; the champion cannot be compared: {evidence.incomparable}; it stays until "
+            "another version is promoted by name: informer models promote",
+            CHAMPION_NAME, own,
+        )  # fmt: skip
+    has_champion = CHAMPION_NAME in evidence.metrics
+    if candidate is None:
+        return Ruling("HOLD", f"{told}; no model can serve in its place", CHAMPION_NAME, own)
+    against = _against_champion(candidate, evidence, rules) if has_champion else ()
+    checks = (*own, *against)
+    failed = [check for check in against if not check.passed]
+    if failed:
+        return Ruling("HOLD", _held(told, candidate, failed), CHAMPION_NAME, checks)
+    passed = "".join(f"; {check.what}" for check in against[1:])
+    if wins:
+        return Ruling("PROMOTE", f"{told}{passed}", CHALLENGER_NAME, checks)
+    return Ruling("FALLBACK", f"{told}; {candidate} serves{passed}", candidate, checks)
 
 
-def _beats(check: str, new: float, other: float, name: str, rules: PromoteConfig) -> Check:
-    bar = (1.0 - rules.min_improvement) * other
+def _told(evidence: Evidence, best: str | None, metric: str) -> str:
+    """The errors that were compared, in a sentence."""
+    error = f"test {metric} {evidence.metrics[CHALLENGER_NAME][metric]:.4f}"
+    if CHALLENGER_NAME in evidence.broken:
+        error = "the challenger's forecasts are not all finite numbers"
+    others = []
+    if CHAMPION_NAME in evidence.metrics:
+        others.append(f"champion {evidence.metrics[CHAMPION_NAME][metric]:.4f}")
+    if best is not None:
+        others.append(f"{best} {evidence.over_baselines[best].other:.4f}")
+    broken = [name for name in evidence.broken if name != CHALLENGER_NAME]
+    note = f" (not all finite numbers: {', '.join(broken)})" if broken else ""
+    return f"{error}, against {' and '.join(others) or 'nothing'}{note}"
+
+
+def _held(told: str, candidate: str, failed: list[Check]) -> str:
+    who = "the challenger" if candidate == CHALLENGER_NAME else f"the best baseline, {candidate},"
+    why = "; ".join(check.what for check in failed)
+    return f"{told}; {who} does not displace the champion: {why}; the champion stays"
+
+
+def _own_checks(evidence: Evidence, best: str | None, rules: PromoteConfig) -> tuple[Check, ...]:
+    """What the challenger must show by itself."""
+    is_finite = CHALLENGER_NAME not in evidence.broken
+    words = "are finite numbers" if is_finite else "hold values that are no finite numbers"
+    finite = Check("finite", is_finite, f"its forecasts {words} wherever the truth is known")
+    if best is None:
+        return finite, Check("baselines", True, "no baseline could be compared")
+    contest = evidence.over_baselines[best]
+    return finite, _beats("baselines", contest, best, rules)
+
+
+def undercuts(contest: Contest, rules: PromoteConfig) -> bool:
+    """Whether the one errs less than the other, by the share that is asked for."""
+    return contest.error < (1.0 - rules.min_improvement) * contest.other
+
+
+def _beats(check: str, contest: Contest, other: str, rules: PromoteConfig) -> Check:
+    bar = (1.0 - rules.min_improvement) * contest.other
     need = f"below {bar:.4f}"
     if rules.min_improvement:
-        need += f", {rules.min_improvement:.1%} under {name} {other:.4f}"
+        need += f", {rules.min_improvement:.1%} under {other} {contest.other:.4f}"
     else:
-        need += f", that of {name}"
-    return Check(check, new < bar, f"{rules.metric} {new:.4f}, to be {need}")
+        need += f", that of {other}"
+    return Check(
+        check, undercuts(contest, rules), f"{rules.metric} {contest.error:.4f}, to be {need}"
+    )
 
 
-def _against_champion(evidence: Evidence, old: float, rules: PromoteConfig) -> tuple[Check, ...]:
-    new = evidence.challenger[rules.metric]
+def _against_champion(
+    candidate: str, evidence: Evidence, rules: PromoteConfig
+) -> tuple[Check, ...]:
+    """What a candidate must show against the champion; a baseline has no seeds."""
+    contest = evidence.over_champion[candidate]
     checks = [
-        _beats("champion", new, old, CHAMPION_NAME, rules),
-        _beyond_chance(evidence, rules),
-        _no_harm(evidence.targets, rules),
+        _beats("champion", contest, CHAMPION_NAME, rules),
+        _beyond_chance(contest, rules),
+        _no_harm(contest, rules),
     ]
     if rules.max_churn is not None:
-        checks.append(_calm(evidence, rules.max_churn))
-    if evidence.seeds is not None:
-        checks.append(_beyond_seeds(evidence.seeds, old - new, rules.metric))
-    elif rules.spread_seeds == 0:
-        checks.append(Check("seeds", True, "the spread over seeds was not measured (0 asked for)"))
+        checks.append(_calm(candidate, evidence, rules.max_churn))
+    if candidate == CHALLENGER_NAME:
+        if evidence.seeds is not None:
+            gain = contest.other - contest.error
+            checks.append(_beyond_seeds(evidence.seeds, gain, rules.metric))
+        elif rules.spread_seeds == 0:
+            told = "the spread over seeds was not measured (0 asked for)"
+            checks.append(Check("seeds", True, told))
     return tuple(checks)
 
 
-def _beyond_chance(evidence: Evidence, rules: PromoteConfig) -> Check:
+def _beyond_chance(contest: Contest, rules: PromoteConfig) -> Check:
+    if math.isinf(contest.other):
+        return Check("chance", True, "the champion's forecasts are not all finite numbers")
     if rules.test == "none":
         return Check("chance", True, "no test against chance was asked for")
-    if evidence.chance is None:
+    if contest.chance is None:
         return Check(
             "chance",
             False,
-            f"whether that is chance cannot be told: {evidence.cannot_tell.rstrip('.')}, or set "
+            f"whether that is chance cannot be told: {contest.cannot_tell.rstrip('.')}, or set "
             "promote.test: none",
         )
-    found = evidence.chance
+    found = contest.chance
     passed = found.p_value <= rules.level
     return Check(
         "chance",
@@ -149,33 +237,35 @@ def _beyond_chance(evidence: Evidence, rules: PromoteConfig) -> Check:
     )
 
 
-def _no_harm(targets: Mapping[str, tuple[float, float]], rules: PromoteConfig) -> Check:
-    """NaN, a target that was never observed, harms nobody."""
-    harmed = sorted(
-        ((new / old - 1 if old > 0 else math.inf, name, new, old)
-         for name, (new, old) in targets.items() if new > (1 + rules.max_harm) * old),
-        reverse=True,
-    )  # fmt: skip
-    if not harmed:
-        return Check("targets", True, f"no target is worse by more than {rules.max_harm:.0%}")
+def _no_harm(contest: Contest, rules: PromoteConfig) -> Check:
+    """Harm beyond chance, see `informer.evaluation.harm`."""
+    share = f"{rules.max_harm:.0%}"
+    sure = "" if rules.test == "none" else " beyond chance"
+    if not contest.harmed:
+        return Check("targets", True, f"no target is worse by more than {share}{sure}")
     shown = [
-        f"{name} by {share:.0%} ({new:.4f} against {old:.4f})"
-        for share, name, new, old in harmed[:SHOWN_TARGETS]
+        f"{_named(one)} by {one.new / one.old - 1 if one.old > 0 else math.inf:.0%} "
+        f"({one.new:.4f} against {one.old:.4f})"
+        for one in contest.harmed[:SHOWN_TARGETS]
     ]
-    more = len(harmed) - len(shown)
+    more = len(contest.harmed) - len(shown)
     rest = f" and {more} more" if more else ""
+    n = sum(one.group == "target" for one in contest.harmed)
     return Check(
         "targets",
         False,
-        f"of {len(targets)} targets {len(harmed)} would be worse by more than "
-        f"{rules.max_harm:.0%}: {', '.join(shown)}{rest}",
+        f"of {contest.n_targets:,} targets {n:,} would be worse by more than {share}{sure}: "
+        f"{', '.join(shown)}{rest}",
     )
 
 
-def _calm(evidence: Evidence, max_churn: float) -> Check:
-    assert evidence.champion is not None
-    new = evidence.challenger.get("churn", math.nan)
-    old = evidence.champion.get("churn", math.nan)
+def _named(one: Harmed) -> str:
+    kinds = {"series": "all targets of ", "column": "all series' "}
+    return f"{kinds.get(one.group, '')}{one.name}"
+
+
+def _calm(candidate: str, evidence: Evidence, max_churn: float) -> Check:
+    new, old = (evidence.metrics[name]["churn"] for name in (candidate, CHAMPION_NAME))
     if math.isnan(new) or math.isnan(old):
         return Check(
             "churn",

@@ -1,23 +1,35 @@
-"""What the gate decides is carried out here: tags, ledger, aliases, and what people see of it."""
+"""What was decided is carried out here: tags, ledger, aliases, and what people see of it.
+
+All of it follows from the decision, and may be done again: what is there already stays as it is.
+"""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
-from typing import Any
+from pathlib import Path
 
 import mlflow
 import pandas as pd
 from prefect import task
 from prefect.artifacts import create_markdown_artifact
+from prefect.cache_policies import NO_CACHE
 from prefect.runtime import flow_run
 
-from tasks.fitting import Trained
-from tasks.judging.evaluate import CHAMPION_NAME, Evaluation
+from tasks.judging.decision import Decision
+from tasks.judging.evaluate import Evaluation
 from tasks.judging.evidence import rule, weigh
-from tasks.judging.gate import Decision, Evidence
-from tasks.models import facts_of, promote_version, record, register
+from tasks.judging.gate import Evidence, Ruling
+from tasks.models import (
+    CHAMPION,
+    Action,
+    alias_version,
+    carry_move_out,
+    facts_of,
+    record,
+    register,
+)
 from tasks.rows import Prepared
 from tasks.runs import (
     BACK_OFF_S,
@@ -27,43 +39,40 @@ from tasks.runs import (
     materialized,
     model_asset,
     resumed_run,
-    stage_key,
 )
 from tasks.settings import Home, RunConfig
 
-__all__ = ["Promotion", "carry_out", "comparison_table", "gather", "judge"]
+__all__ = ["Promotion", "carry_out", "comparison_table", "judge"]
 
 
 @dataclass(frozen=True)
 class Promotion:
-    """What the gate did.
+    """What became of a decision.
 
     Attributes:
-        decision: the verdict and its reason.
-        champion_version: the version that serves from now on.
+        decision: the record.
+        champion_version: the version that serves from now on; None where none does.
+        overtaken: why a version that should serve does not: the champion is no longer the one that
+            it was compared with. Empty where the decision was carried out.
     """
 
     decision: Decision
-    champion_version: str
+    champion_version: str | None
+    overtaken: str = ""
+
+    @property
+    def reason(self) -> str:
+        """The verdict's reason, and why it could not be carried out."""
+        return "; ".join(part for part in (self.decision.reason, self.overtaken) if part)
 
 
 def judge(
     evaluation: Evaluation, config: RunConfig, errors_by_seed: Callable[[], tuple[float, ...]]
-) -> Decision:
+) -> tuple[Evidence, Ruling]:
     """Hold the challenger to every rule, see `tasks.judging.evidence.rule`."""
-    return rule(gather(evaluation, config), config, errors_by_seed)
-
-
-def gather(evaluation: Evaluation, config: RunConfig) -> Evidence:
-    """What the gate judges by, of what the evaluation found and kept."""
-    is_compared = CHAMPION_NAME in evaluation.metrics
-    losses = pd.read_parquet(evaluation.losses) if is_compared else None
-    return weigh(evaluation.metrics, evaluation.by_target, losses, config, evaluation.incomparable)
-
-
-def _key(_context: object, given: dict[str, Any]) -> str:
-    decision = asdict(given["decision"])
-    return stage_key("promote", given["home"], given["run_id"], given["version"], decision)
+    windows = pd.read_parquet(evaluation.losses)
+    evidence = weigh(evaluation.metrics, windows, config, evaluation.incomparable)
+    return rule(evidence, config, errors_by_seed)
 
 
 @task(
@@ -71,64 +80,96 @@ def _key(_context: object, given: dict[str, Any]) -> str:
     retries=len(BACK_OFF_S),
     retry_delay_seconds=BACK_OFF_S,
     retry_condition_fn=is_passing,
-    cache_key_fn=_key,
-    persist_result=True,
+    cache_policy=NO_CACHE,
+    persist_result=False,
 )
 def carry_out(
-    version: str,
-    decision: Decision,
-    evaluation: Evaluation,
-    prepared: Prepared,
-    trained: Trained,
-    run_id: str,
-    home: Home,
+    decision: Decision, baseline_dirs: Mapping[str, Path], prepared: Prepared, name: str, home: Home
 ) -> Promotion:
-    """Carry the decision out: the ledger, the aliases, and what people see of it."""
-    name = trained.config.name
-    _mark(name, version, decision, evaluation, home)
-    serving = version
-    if decision.verdict == "FALLBACK":
-        serving = register.fn(
-            evaluation.baseline_dirs[decision.serves], prepared, name,
-            evaluation.metrics[decision.serves], run_id, home, alias=None,
-        )  # fmt: skip
-        _mark(name, serving, decision, evaluation, home)
-        reason = f"{decision.reason} (version {version} was judged)"
-        promote_version(name, serving, home, reason=reason, action="fallback")
-    elif decision.verdict == "HOLD":
-        assert evaluation.champion_version is not None
-        serving = evaluation.champion_version
-        client = connect(home)
-        facts = facts_of(client.get_model_version(name, version))
-        record(client, name, "hold", version, (serving, serving), decision.reason, facts)
+    """Carry a decision out: the ledger, the aliases, and what people see of it.
+
+    A champion that was moved by others while the run lasted stays: the decision speaks of the one
+    that served when the run began.
+
+    Args:
+        decision: the record.
+        baseline_dirs: baseline to the folder of its model.
+        prepared: the rows, for the version of a baseline that is to serve.
+        name: of the pipeline.
+        home: where the stores are.
+    """
+    _mark(name, decision.challenger, decision, home)
+    if decision.verdict == "HOLD":
+        done = _hold(decision, name, home)
+    elif decision.verdict == "FALLBACK":
+        model_dir, errors = baseline_dirs[decision.serves], decision.evidence.metrics
+        version = register(
+            model_dir, prepared, name, errors[decision.serves], decision.run_id, home, alias=None
+        )
+        _mark(name, version, decision, home)
+        done = _serve(decision, version, "fallback", name, home)
     else:
-        promote_version(name, serving, home, reason=decision.reason)
-    _show(version, serving, decision, evaluation, name)
-    with resumed_run(run_id, home):
-        mlflow.set_tags({"verdict": decision.verdict, "reason": decision.reason})
+        done = _serve(decision, decision.challenger, "promote", name, home)
+    _show(done, name)
+    with resumed_run(decision.run_id, home):
+        mlflow.set_tags({"verdict": decision.verdict, "reason": done.reason})
         mlflow.log_dict(asdict(decision), "gate.json")
-    about = {"version": serving, "verdict": decision.verdict, "reason": decision.reason}
-    about |= {"mlflow_run": run_id, "data_sha256": prepared.raw.sha256}
+    about = {"version": done.champion_version, "verdict": decision.verdict, "reason": done.reason}
+    about |= {"mlflow_run": decision.run_id, "data_sha256": prepared.raw.sha256}
     materialized(model_asset(name), [data_asset(name)], about)
-    return Promotion(decision, serving)
+    return done
 
 
-def _mark(name: str, version: str, decision: Decision, evaluation: Evaluation, home: Home) -> None:
+def _hold(decision: Decision, name: str, home: Home) -> Promotion:
+    """Say in the ledger that the challenger was not promoted."""
+    client = connect(home)
+    facts = facts_of(client.get_model_version(name, decision.challenger))
+    between = (decision.champion, decision.champion)
+    record(
+        client, name, "hold", decision.challenger, between, decision.reason, facts,
+        run_id=decision.run_id,
+    )  # fmt: skip
+    return Promotion(decision, alias_version(client, name, CHAMPION))
+
+
+def _serve(decision: Decision, version: str, action: Action, name: str, home: Home) -> Promotion:
+    """Let a version serve, unless the champion is no longer the one that was compared."""
+    reason = decision.reason
+    if version != decision.challenger:
+        reason = f"{reason} (version {decision.challenger} was judged)"
+    serves = carry_move_out(
+        name, version, decision.champion, home,
+        reason=reason, action=action, run_id=decision.run_id,
+    )  # fmt: skip
+    if serves == version:
+        return Promotion(decision, version)
+    told = f"version {decision.champion}" if decision.champion else "no version"
+    return Promotion(
+        decision,
+        serves,
+        f"version {version} does not serve: {told} did when the run began, and since then the "
+        f"champion was moved to version {serves}. Run informer retrain {name} again, or "
+        f"informer models promote {name} --version {version}",
+    )
+
+
+def _mark(name: str, version: str, decision: Decision, home: Home) -> None:
     """Tags and description of a version that was judged, or that serves in its place."""
     client = connect(home)
+    windows = decision.windows
     tags = {
         "verdict": decision.verdict,
         "reason": decision.reason,
-        "windows": json.dumps(asdict(evaluation.windows)),
+        "windows": json.dumps(asdict(windows)),
     }
     for key, value in tags.items():
         client.set_model_version_tag(name, version, key, value)
     estimator = client.get_model_version(name, version).tags["estimator"]
     lines = [
-        f"**{estimator}**, judged on {evaluation.n_windows:,} windows with cutoffs from "
-        f"{evaluation.windows.first} to {evaluation.windows.last}.",
+        f"**{estimator}**, judged on {windows.n:,} windows with cutoffs from "
+        f"{windows.first} to {windows.last}.",
         "",
-        comparison_table(evaluation),
+        comparison_table(decision.evidence),
         "",
         f"**{decision.verdict}**: {decision.reason}.",
     ]
@@ -137,10 +178,10 @@ def _mark(name: str, version: str, decision: Decision, evaluation: Evaluation, h
     client.update_model_version(name, version, "\n".join(lines))
 
 
-def comparison_table(evaluation: Evaluation) -> str:
-    """Every model's errors on the same windows as a Markdown table, the best first."""
+def comparison_table(evidence: Evidence) -> str:
+    """Every model's errors as a Markdown table, the best first."""
     shown = ("mse", "mae", "mase", "coverage", "churn")
-    rows = sorted(evaluation.metrics.items(), key=lambda item: item[1]["mse"])
+    rows = sorted(evidence.metrics.items(), key=lambda item: item[1]["mse"])
     lines = [f"| model | {' | '.join(shown)} |", f"|---{'|--:' * len(shown)}|"]
     lines += [
         f"| {name} | {' | '.join(f'{errors[key]:.4f}' for key in shown)} |" for name, errors in rows
@@ -148,23 +189,23 @@ def comparison_table(evaluation: Evaluation) -> str:
     return "\n".join(lines)
 
 
-def _show(
-    version: str, serving: str, decision: Decision, evaluation: Evaluation, name: str
-) -> None:
+def _show(done: Promotion, name: str) -> None:
+    decision = done.decision
     checks = [
         f"| {check.name} | {'passed' if check.passed else 'FAILED'} | {check.what} |"
         for check in decision.checks
     ]
     lines = [
-        f"**{decision.verdict}**: {decision.reason}.",
+        f"**{decision.verdict}**: {done.reason}.",
         "",
-        f"Version {version} of `{name}` was judged; version {serving} serves.",
+        f"Version {decision.challenger} of `{name}` was judged; version "
+        f"{done.champion_version} serves.",
         "",
         "| check | | what |",
         "|---|---|---|",
         *checks,
         "",
-        comparison_table(evaluation),
+        comparison_table(decision.evidence),
     ]
     create_markdown_artifact(
         "\n".join(lines), key="verdict", description="Which model serves from now on"

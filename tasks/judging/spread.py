@@ -5,12 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import mlflow
-from prefect import task
 
 from informer.forecaster import Forecaster
 from tasks.judging.evaluate import metrics_of, score
 from tasks.rows import Prepared
-from tasks.runs import resumed_run, stage_key
+from tasks.runs import Stage, resumed_run
 from tasks.settings import Home, RunConfig
 
 __all__ = ["further_seeds", "score_seed", "with_seed"]
@@ -27,14 +26,14 @@ def with_seed(config: RunConfig, seed: int) -> RunConfig:
     return config.with_values({"train.seed": seed, "tune.n_trials": 0})
 
 
-@task(
-    name="score-seed",
-    task_run_name="score-seed {seed}",
-    cache_key_fn=lambda _context, given: stage_key(
-        "score-seed", given["home"], given["run_id"], given["model_dir"]
-    ),
-    persist_result=True,
+SCORE_SEED = Stage(
+    "score-seed",
+    float,
+    code=("informer", "tasks.judging.evaluate"),
+    libraries=("numpy", "pandas", "torch"),
 )
+
+
 def score_seed(
     model_dir: Path, seed: int, prepared: Prepared, config: RunConfig, run_id: str, home: Home
 ) -> float:
@@ -48,6 +47,17 @@ def score_seed(
         run_id: the challenger's MLflow run, which shows the error.
         home: where the stores are.
     """
+    return SCORE_SEED.run(
+        home,
+        (run_id, model_dir, config.promote.metric, config.parts("evaluate")),
+        lambda _: _score(model_dir, seed, prepared, config, run_id, home),
+        label=f"score-seed {seed}",
+    )
+
+
+def _score(
+    model_dir: Path, seed: int, prepared: Prepared, config: RunConfig, run_id: str, home: Home
+) -> float:
     name = f"seed {seed}"
     scored = score({name: Forecaster.load(model_dir)}, prepared, config)
     error = metrics_of(scored)[name][config.promote.metric]

@@ -13,10 +13,12 @@ from tasks.runs import connect
 from tasks.settings import Home, RegistryError
 
 __all__ = [
-    "CHALLENGER", "CHAMPION", "PREVIOUS", "alias_version", "by_alias", "champion_version",
+    "CHALLENGER", "CHAMPION", "PREVIOUS", "alias_version", "by_alias", "champion_of_run",
+    "champion_version",
 ]  # fmt: skip
 
 CHAMPION, CHALLENGER, PREVIOUS = "champion", "challenger", "previous"
+CHAMPION_TAG = "champion_at_start"  # of an MLflow run; empty where nothing served
 
 
 def by_alias(client: mlflow.MlflowClient, name: str, alias: str) -> ModelVersion | None:
@@ -47,3 +49,17 @@ def champion_version(name: str, home: Home) -> str:
             f"model {name} has no champion to forecast with. Run: informer retrain {name}"
         )
     return version
+
+
+def champion_of_run(run_id: str, name: str, home: Home) -> str | None:
+    """The version that served when an MLflow run began; None where none did.
+
+    The first call writes it down with the run. From then on, whoever works for the run sees the
+    same champion, also when the run itself has moved the alias, or somebody else has.
+    """
+    client = connect(home)
+    known = client.get_run(run_id).data.tags.get(CHAMPION_TAG)
+    if known is None:
+        known = alias_version(client, name, CHAMPION) or ""
+        client.set_tag(run_id, CHAMPION_TAG, known)
+    return known or None

@@ -23,8 +23,8 @@ import mlflow
 from tasks.settings import RegistryError
 
 __all__ = [
-    "Action", "Entry", "Facts", "Row", "anchor", "history", "last_move", "read_ledger", "record",
-    "unfinished", "verify",
+    "Action", "Entry", "Facts", "Row", "anchor", "entry_of", "history", "last_move",
+    "read_ledger", "record",    "unfinished", "verify",
 ]  # fmt: skip
 
 PREFIX = "ledger."
@@ -150,8 +150,10 @@ def record(
     between: tuple[str | None, str | None],
     reason: str,
     facts: Facts,
+    *,
+    run_id: str | None = None,
 ) -> Entry:
-    """Add an entry.
+    """Add an entry; the one of the same action, version and run is given back, where there is one.
 
     Args:
         client: of the registry.
@@ -161,8 +163,14 @@ def record(
         between: the champion before and after.
         reason: in a sentence; cut where it is too long for a tag.
         facts: of the version.
+        run_id: the MLflow run that decided so, which does it once however often it is carried out;
+            None: every call is a decision of its own.
     """
     entries = read_ledger(client, name)
+    own = None if run_id is None else entry_of(entries, action, version, run_id)
+    if own is not None:
+        anchor(client, name, own)
+        return own
     named = {sha256 for entry in entries for sha256 in entry.before}
     entry = Entry(
         when=datetime.now(UTC).isoformat(timespec="microseconds"),
@@ -174,12 +182,22 @@ def record(
         reason=reason if len(reason) <= MAX_REASON else f"{reason[:MAX_REASON]} ...",
         facts=facts,
         before=tuple(sorted(entry.sha256 for entry in entries if entry.sha256 not in named)),
-        id=uuid.uuid4().hex[:8],
+        id=uuid.uuid4().hex[:8] if run_id is None else _id(action, version, run_id),
     )
     entry = replace(entry, sha256=entry.digest)
     client.set_registered_model_tag(name, entry.key, json.dumps(asdict(entry), sort_keys=True))
     anchor(client, name, entry)
     return entry
+
+
+def entry_of(entries: Sequence[Entry], action: Action, version: str, run_id: str) -> Entry | None:
+    """The entry by which a run has done something already."""
+    wanted = _id(action, version, run_id)
+    return next((entry for entry in entries if entry.id == wanted), None)
+
+
+def _id(action: Action, version: str, run_id: str) -> str:
+    return hashlib.sha256(f"{action} {version} {run_id}".encode()).hexdigest()[:8]
 
 
 def anchor(client: mlflow.MlflowClient, name: str, entry: Entry) -> None:

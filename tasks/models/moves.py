@@ -13,11 +13,19 @@ from mlflow.entities.model_registry import ModelVersion
 from mlflow.exceptions import MlflowException
 
 from tasks.models.aliases import CHAMPION, PREVIOUS, alias_version
-from tasks.models.ledger import Action, Facts, anchor, read_ledger, record, unfinished
+from tasks.models.ledger import (
+    Action,
+    Facts,
+    anchor,
+    entry_of,
+    read_ledger,
+    record,
+    unfinished,
+)
 from tasks.runs import PROMOTED, connect, tell
 from tasks.settings import Home, RegistryError
 
-__all__ = ["facts_of", "promote_version", "rollback"]
+__all__ = ["carry_move_out", "facts_of", "promote_version", "rollback"]
 
 
 def facts_of(version: ModelVersion) -> Facts:
@@ -51,6 +59,46 @@ def promote_version(
     if before != version:
         _move(client, name, (before, version), action, reason)
     return before
+
+
+def carry_move_out(
+    name: str,
+    version: str,
+    instead_of: str | None,
+    home: Home,
+    *,
+    reason: str,
+    action: Action,
+    run_id: str,
+) -> str | None:
+    """Serve a version as a run has decided, once; returns the version that serves then.
+
+    The decision holds against the champion of its time alone: where another version serves by now,
+    that one stays. What the run has done already is not done again, also where somebody has taken
+    it back since.
+
+    Args:
+        name: of the registered model.
+        version: what is to serve.
+        instead_of: the champion that the decision was taken against; None: there was none.
+        home: where the stores are.
+        reason: for the ledger.
+        action: likewise.
+        run_id: the MLflow run that decided.
+
+    Raises:
+        RegistryError: there is no such version.
+    """
+    client = connect(home)
+    serving, entries = alias_version(client, name, CHAMPION), read_ledger(client, name)
+    own = entry_of(entries, action, version, run_id)
+    is_begun = own is not None and own == unfinished(entries, serving)
+    if serving == version or (own is not None and not is_begun):
+        return serving
+    if serving != instead_of:
+        return serving
+    _move(client, name, (serving, version), action, reason, run_id)
+    return version
 
 
 def rollback(name: str, home: Home, *, reason: str = "no reason was given") -> tuple[str, str]:
@@ -97,6 +145,7 @@ def _move(
     between: tuple[str | None, str],
     action: Action,
     reason: str,
+    run_id: str | None = None,
 ) -> None:
     before, version = between
     try:
@@ -111,7 +160,7 @@ def _move(
     if begun is not None and (begun.action, begun.to_version) == (action, version):
         anchor(client, name, begun)
     else:
-        record(client, name, action, version, between, reason, facts)
+        record(client, name, action, version, between, reason, facts, run_id=run_id)
     if before is not None:
         client.set_registered_model_alias(name, PREVIOUS, before)
     client.set_registered_model_alias(name, CHAMPION, version)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import importlib.metadata
 import json
 import math
@@ -11,7 +12,6 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import mlflow
 import pandas as pd
@@ -21,6 +21,7 @@ from mlflow.models import infer_signature
 from mlflow.pyfunc import log_model
 from prefect import task
 from prefect.artifacts import create_link_artifact
+from prefect.cache_policies import NO_CACHE
 
 import informer
 from informer.estimators import CLASSICAL, LIBRARY
@@ -32,7 +33,6 @@ from tasks.runs import (
     connect,
     is_passing,
     resumed_run,
-    stage_key,
     ui_url,
 )
 from tasks.settings import Home, RegistryError, RunConfig
@@ -95,18 +95,13 @@ def require_champion(config: RunConfig, home: Home) -> Served:
     return load_version(config.name, champion_version(config.name, home), home)
 
 
-def _key(_context: object, given: dict[str, Any]) -> str:
-    names = ("name", "run_id", "model_dir", "alias")
-    return stage_key("register", given["home"], *(given[name] for name in names))
-
-
 @task(
     name="register",
     retries=len(BACK_OFF_S),
     retry_delay_seconds=BACK_OFF_S,
     retry_condition_fn=is_passing,
-    cache_key_fn=_key,
-    persist_result=True,
+    cache_policy=NO_CACHE,
+    persist_result=False,
 )
 def register(
     model_dir: Path,
@@ -117,9 +112,10 @@ def register(
     home: Home,
     alias: str | None = CHALLENGER,
 ) -> str:
-    """Log the model as a pyfunc without pickle and register it as a new version; returns that.
+    """Log the model as a pyfunc without pickle and register it as a version; returns that.
 
-    The model carries the library's code, its weights as safetensors and its settings as JSON.
+    The model carries the library's code, its weights as safetensors and its settings as JSON. A run
+    registers a model once: a version of the same files that it has made before is taken.
 
     Args:
         model_dir: where `Forecaster.load` finds the model.
@@ -131,9 +127,64 @@ def register(
         alias: the alias that it takes; None: it takes none.
     """
     forecaster = Forecaster.load(model_dir)
+    measured = {key: value for key, value in metrics.items() if math.isfinite(value)}
+    content = _content(model_dir)
+    client = connect(home)
+    version = _registered(client, name, run_id, content)
+    if version is None:
+        version = _logged(forecaster, model_dir, content, prepared, name, measured, run_id, home)
+    tags = {
+        "estimator": forecaster.estimator,
+        "data_sha256": prepared.raw.sha256,
+        "data_source": prepared.raw.source,
+        "run_id": run_id,
+    } | {f"test_{key}": f"{value:.6g}" for key, value in measured.items()}
+    _tag_version(client, name, version, tags)
+    if alias is not None:
+        client.set_registered_model_alias(name, alias, version)
+    create_link_artifact(
+        version_url(name, version, home),
+        key="model-version",
+        link_text=f"{name} version {version} ({forecaster.estimator})",
+        description="The registered model; open it in the MLflow UI under Models",
+    )
+    return version
+
+
+def _content(model_dir: Path) -> str:
+    """A digest of a model's files."""
+    files = sorted(path for path in model_dir.rglob("*") if path.is_file())
+    found = hashlib.sha256()
+    for path in files:
+        found.update(path.relative_to(model_dir).as_posix().encode() + path.read_bytes())
+    return found.hexdigest()
+
+
+def _registered(client: mlflow.MlflowClient, name: str, run_id: str, content: str) -> str | None:
+    """The version that a run has registered of a model before; None where there is none."""
+    known = client.search_model_versions(f"name='{name}' and run_id='{run_id}'")
+    for version in known:
+        metadata = mlflow.models.get_model_info(f"models:/{name}/{version.version}").metadata or {}
+        if metadata.get("content") == content:
+            return str(version.version)
+    return None
+
+
+def _logged(
+    forecaster: Forecaster,
+    model_dir: Path,
+    content: str,
+    prepared: Prepared,
+    name: str,
+    metrics: Mapping[str, float],
+    run_id: str,
+    home: Home,
+) -> str:
+    """A new version: the model, its signature, an example, the data it came from."""
     rows = read_rows(prepared)
     example = _latest(rows, forecaster)
     forecast = forecaster.predict(example)
+    about = {"estimator": forecaster.estimator, "data_sha256": prepared.raw.sha256}
     with resumed_run(run_id, home), _importable_code() as code_paths:
         _log_lineage(prepared, rows, forecaster.config.frame.time_column, name)
         info = log_model(
@@ -145,28 +196,10 @@ def register(
             input_example=example,
             pip_requirements=[f"{n}=={_version(n)}" for n in _needed(forecaster)],
             registered_model_name=name,
-            metadata={"estimator": forecaster.estimator, "data_sha256": prepared.raw.sha256},
+            metadata=about | {"content": content},
         )
-        measured = {name: value for name, value in metrics.items() if not math.isnan(value)}
-        mlflow.log_metrics(measured, model_id=info.model_id)
-    version = str(info.registered_model_version)
-    client = connect(home)
-    tags = {
-        "estimator": forecaster.estimator,
-        "data_sha256": prepared.raw.sha256,
-        "data_source": prepared.raw.source,
-        "run_id": run_id,
-    } | {f"test_{name}": f"{value:.6g}" for name, value in measured.items()}
-    _tag_version(client, name, version, tags)
-    if alias is not None:
-        client.set_registered_model_alias(name, alias, version)
-    create_link_artifact(
-        version_url(name, version, home),
-        key="model-version",
-        link_text=f"{name} version {version} ({forecaster.estimator})",
-        description="The registered model; open it in the MLflow UI under Models",
-    )
-    return version
+        mlflow.log_metrics(dict(metrics), model_id=info.model_id)
+    return str(info.registered_model_version)
 
 
 def _tag_version(

@@ -88,7 +88,7 @@ def play(
         cause = policy.cause(cutoff, last, alarms, answered) if k else ""
         if cause:
             served, judged, cost = models.challenge(k, served)
-            decision = judged.decision
+            decision = judged.ruling
             done = Retraining(cutoff, cause, decision.verdict, decision.reason, cost)
             retrainings.append(done)
             last = cutoff

@@ -12,8 +12,7 @@ from informer.forecaster import Forecaster
 from tasks.judging import (
     CHALLENGER_NAME,
     CHAMPION_NAME,
-    Decision,
-    errors_by_target,
+    Ruling,
     metrics_of,
     rule,
     score_rows,
@@ -29,18 +28,18 @@ class Judgement:
     """What the gate decided, and the errors on the test rows known then.
 
     Attributes:
-        decision: the verdict, its reason and who serves.
+        ruling: the verdict, its reason and who serves.
         metrics: model to mse, mae, mase, coverage and more, each in units of the challenger's train
             deviation; `informer` is the challenger.
     """
 
-    decision: Decision
+    ruling: Ruling
     metrics: dict[str, dict[str, float]]
 
     @property
     def serves(self) -> str:
         """`informer` (the challenger), `champion`, or the name of a baseline."""
-        return self.decision.serves
+        return self.ruling.serves
 
 
 def judge_challenger(
@@ -74,6 +73,6 @@ def judge_challenger(
         others = metrics_of(score_rows(seeds(), known, split, config))
         return tuple(errors[config.promote.metric] for errors in others.values())
 
-    losses = None if champion is None else found.losses
-    evidence = weigh(metrics, errors_by_target(found), losses, config)
-    return Judgement(rule(evidence, config, errors_by_seed), metrics)
+    evidence = weigh(metrics, found.windows, config)
+    _, ruling = rule(evidence, config, errors_by_seed)
+    return Judgement(ruling, metrics)

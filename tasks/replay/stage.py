@@ -37,7 +37,7 @@ class Stage:
     def __init__(self, stream: Stream, models: Models, config: RunConfig, why: str) -> None:
         self.stream, self.models, self.why = stream, models, why
         self.first, judged, self.first_cost = models.first()
-        self.verdict = judged.decision.reason
+        self.verdict = judged.ruling.reason
         self.scales: Scales = stream.scales(models.informer.target_std, config.baselines.season)
 
 

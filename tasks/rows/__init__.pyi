@@ -12,7 +12,7 @@ from .datasets import (
 from .prepare import (
     Prepared as Prepared,
     history as history,
-    prepare_snapshot as prepare_snapshot,
+    prepare_rows as prepare_rows,
     read_rows as read_rows,
     regular_rows as regular_rows,
 )
@@ -20,8 +20,8 @@ from .rules import run_suites as run_suites
 from .sources import (
     Snapshot as Snapshot,
     load as load,
+    load_rows as load_rows,
     read as read,
     snapshot as snapshot,
 )
-from .staged import load_rows as load_rows, prepare_rows as prepare_rows
 from .validate import validate_snapshot as validate_snapshot

@@ -11,24 +11,34 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import Annotated
 
 import pandas as pd
-from prefect import task
 from prefect.artifacts import create_markdown_artifact
+from pydantic import PlainSerializer, PlainValidator
 
 from informer.config import FrameConfig
 from informer.data import Panel, Split, map_panel, regular_frame, regular_panel
 from informer.errors import FrameError
 from tasks.rows.contract import outliers_as_missing, read_contract
 from tasks.rows.sources import Snapshot, snapshot
-from tasks.runs import stage_key
+from tasks.runs import Stage
 from tasks.settings import Home, RunConfig
 
-__all__ = ["Prepared", "history", "prepare_snapshot", "read_rows", "regular_rows"]
+__all__ = ["Prepared", "history", "prepare_rows", "read_rows", "regular_rows"]
 
 ROWS_SUFFIX = ".rows"
 ROWS_KEPT = timedelta(days=7)
+
+
+def _split_as_text(split: Split) -> dict[str, str]:
+    return {name: str(time) for name, time in asdict(split).items()}
+
+
+def _read_split(kept: Split | dict[str, str]) -> Split:
+    if isinstance(kept, Split):
+        return kept
+    return Split(**{name: pd.Timestamp(time) for name, time in kept.items()})
 
 
 @dataclass(frozen=True)
@@ -44,7 +54,7 @@ class Prepared:
 
     snapshot: Snapshot
     raw: Snapshot
-    split: Split
+    split: Annotated[Split, PlainSerializer(_split_as_text), PlainValidator(_read_split)]
     n_series: int
 
 
@@ -88,20 +98,30 @@ def _forget_rows(folder: Path) -> None:
                     shutil.rmtree(other)
 
 
-def _prepare_key(_context: object, given: dict[str, Any]) -> str:
-    raw, config, home = given["raw"], given["config"], given["home"]
-    contract = (home.conf_dir / config.data.contract).read_text(encoding="utf-8")
-    parts = config.parts("frame", "split", "model")
-    return stage_key("features", home, raw.sha256, raw.source, contract, parts)
+FEATURES = Stage(
+    "features",
+    Prepared,
+    code=(
+        "tasks.rows.prepare", "tasks.rows.contract", "informer.config", "informer.frequency",
+        "informer.data.frame", "informer.data.panel", "informer.data.split",
+    ),
+    libraries=("numpy", "pandas", "pyarrow"),
+)  # fmt: skip
 
 
-@task(name="features", cache_key_fn=_prepare_key, persist_result=True)
-def prepare_snapshot(raw: Snapshot, config: RunConfig, home: Home) -> Prepared:
+def prepare_rows(raw: Snapshot, config: RunConfig, home: Home) -> Prepared:
     """Put the rows on a regular grid, fill short gaps by the stated rule, and split them by time.
 
     The filling itself happens where a window is cut, in training and in serving alike; here it is
     counted and checked.
     """
+    contract = (home.conf_dir / config.data.contract).read_text(encoding="utf-8")
+    parts = config.parts("frame", "split", "model")
+    inputs = (raw.sha256, raw.source, contract, parts)
+    return FEATURES.run(home, inputs, lambda _: _prepare(raw, config, home))
+
+
+def _prepare(raw: Snapshot, config: RunConfig, home: Home) -> Prepared:
     frame = config.frame
     rows = regular_rows(raw.path, home.conf_dir / config.data.contract, frame)
     panel = regular_panel(rows, frame)

@@ -5,18 +5,16 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
-from prefect import task
 from prefect.artifacts import create_table_artifact
 
 from informer.config import FrameConfig
 from tasks.rows.datasets import DATASETS, fetch, find_dataset, locate
-from tasks.runs import BACK_OFF_S, is_passing, stage_key
-from tasks.settings import Home, SourceError, replaced
+from tasks.runs import Stage, data_asset, materialized
+from tasks.settings import Home, RunConfig, SourceError, replaced
 
-__all__ = ["Snapshot", "file_of", "load", "read", "snapshot"]
+__all__ = ["Snapshot", "file_of", "load", "load_rows", "read", "snapshot"]
 
 
 @dataclass(frozen=True)
@@ -95,30 +93,47 @@ def file_of(source: str, home: Home) -> Path | None:
     return locate(dataset, home) if dataset else _existing(source, home)
 
 
-def _load_key(_context: object, given: dict[str, Any]) -> str | None:
-    """The content of the file: as long as that is the same, it is not read again."""
+LOAD = Stage(
+    "load",
+    Snapshot,
+    code=("tasks.rows.sources", "tasks.rows.datasets"),
+    libraries=("pandas", "pyarrow"),
+)
+
+
+def load(source: str, frame: FrameConfig, home: Home) -> Snapshot:
+    """Read the source and keep a snapshot of it, so that the run says which data it saw.
+
+    As long as the content of its file is the same, it is not read again.
+    """
+    return LOAD.run(
+        home, _content(source, home), lambda _: _load(source, frame, home), label=f"load {source}"
+    )
+
+
+def load_rows(config: RunConfig, home: Home, source: str | None = None) -> Snapshot:
+    """A snapshot of the pipeline's source, or of another one of the same columns."""
+    if source is not None:
+        return load(source, config.frame, home)
+    raw = load(config.data.source, config.frame, home)
+    about = {"source": raw.source, "rows": raw.n_rows, "sha256": raw.sha256}
+    materialized(data_asset(config.name), [], about)
+    return raw
+
+
+def _content(source: str, home: Home) -> tuple[str, str] | None:
+    """The source and a digest of its file; None where that is not on this machine yet."""
     try:
-        path = file_of(given["source"], given["home"])
-    except SourceError:  # which `load` will tell
+        path = file_of(source, home)
+    except SourceError:  # which `read` will tell
         return None
     if path is None:
         return None
     with path.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
-    return stage_key("load", given["home"], given["source"], digest)
+        return source, hashlib.file_digest(file, "sha256").hexdigest()
 
 
-@task(
-    name="load",
-    retries=3,
-    retry_delay_seconds=BACK_OFF_S,
-    retry_condition_fn=is_passing,
-    task_run_name="load {source}",
-    cache_key_fn=_load_key,
-    persist_result=True,
-)
-def load(source: str, frame: FrameConfig, home: Home) -> Snapshot:
-    """Read the source and keep a snapshot of it, so that the run says which data it saw."""
+def _load(source: str, frame: FrameConfig, home: Home) -> Snapshot:
     rows = read(source, home)
     kept = snapshot(rows, source, home)
     series = rows[frame.id_column].nunique() if frame.id_column in rows.columns else 1

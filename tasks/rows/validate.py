@@ -30,7 +30,7 @@ from tasks.rows.report import (
     report_message,
     report_table,
 )
-from tasks.runs import code_version
+from tasks.runs import code_digest
 from tasks.settings import ContractError, SourceError, StoreError
 
 if TYPE_CHECKING:
@@ -38,6 +38,9 @@ if TYPE_CHECKING:
 
 __all__ = ["validate_frame", "validate_snapshot"]
 
+CODE = tuple(
+    f"tasks.rows.{name}" for name in ("validate", "contract", "expectations", "rules", "report")
+)  # what a report depends on
 MAX_ROWS = 5  # offending rows that a report keeps of each rule
 
 
@@ -187,7 +190,7 @@ def _key(snapshot_path: Path, contract: Contract, frame: FrameConfig) -> str:
         rows = hashlib.file_digest(file, "sha256").hexdigest()
     columns = (frame.time_column, frame.id_column)
     engine = importlib.metadata.version("great_expectations")
-    parts = (rows, contract.model_dump(mode="json"), columns, engine, code_version())
+    parts = (rows, contract.model_dump(mode="json"), columns, engine, code_digest(CODE))
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 

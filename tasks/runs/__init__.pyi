@@ -19,6 +19,7 @@ from .origin import (
     SINCE_TAG as SINCE_TAG,
     alive as alive,
 )
+from .passing import BACK_OFF_S as BACK_OFF_S, is_passing as is_passing
 from .plots import (
     BLACK as BLACK,
     BLUE as BLUE,
@@ -36,11 +37,9 @@ from .plots import (
 )
 from .progress import Progress as Progress
 from .stages import (
-    BACK_OFF_S as BACK_OFF_S,
-    code_version as code_version,
-    is_passing as is_passing,
-    run_stage as run_stage,
-    stage_key as stage_key,
+    Stage as Stage,
+    code_digest as code_digest,
+    digest as digest,
 )
 from .store import connect as connect, run_url as run_url, ui_url as ui_url
 from .track import (

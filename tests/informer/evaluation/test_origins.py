@@ -11,7 +11,8 @@ import pytest
 from informer import Forecaster, ForecasterConfig, FrameConfig, InformerConfig, backtest
 from informer.data import regular_panel
 from informer.errors import EvidenceError
-from informer.evaluation.origins import OriginLog, paired_losses
+from informer.evaluation.origins import OriginLog
+from informer.evaluation.windows import paired, pooled
 
 FRAME = FrameConfig(columns=("a", "b"), target="b", features="M")
 CONFIG = ForecasterConfig(
@@ -67,24 +68,33 @@ def test_churn_is_how_far_forecasts_of_the_same_time_lie_apart(models, stride, m
 
 def test_losses_of_windows_average_to_the_scores(models):
     found = backtest(models, rows(), TEST)
-    assert len(found.losses) == 2 * 2 * found.n_windows // 2
-    weighted = found.losses.assign(total=found.losses["mse"] * found.losses["n"])
-    sums = weighted.groupby("model")[["total", "n"]].sum()
+    assert len(found.windows) == 2 * 2 * found.n_windows  # models, targets
+    own = pooled(found.windows, ["model"])
     scores = found.scores.assign(total=found.scores["mse"] * found.scores["n"])
-    expected = scores.groupby("model")[["total", "n"]].sum()
-    np.testing.assert_allclose(sums["total"], expected["total"])
-    assert (sums["n"] == expected["n"]).all()
-    assert found.losses["cutoff"].max() == found.last
+    sums = scores.groupby("model", sort=False)[["total", "n"]].sum()
+    np.testing.assert_allclose(own["mse"], sums["total"] / sums["n"])
+    assert own["n"].tolist() == sums["n"].tolist()
+    assert found.windows["cutoff"].max() == found.last
+    assert set(found.windows["unique_id"]) == {"x/a", "x/b", "y/a", "y/b"}
+    assert (found.windows["unique_id"].str[0] == found.windows["series"].astype(str)).all()
+    assert (found.windows["unique_id"].str[2] == found.windows["target"].astype(str)).all()
 
 
-def test_pairs_are_averaged_over_series_and_taken_where_both_forecast(models):
+def test_pairs_are_windows_that_both_forecast_and_each_value_weighs_the_same(models):
     found = backtest(models, rows(), TEST, strides={"naive": 5})
-    new, old, overlap = paired_losses(found.losses, "linear", "naive", "mae", 6)
-    both = found.losses.pivot(index=["step", "series"], columns="model", values="mae").dropna()
-    by_hand = both.groupby("step").mean()
-    np.testing.assert_allclose(new, by_hand["linear"])
-    np.testing.assert_allclose(old, by_hand["naive"])
-    assert overlap == max(
+    pairs = paired(found.windows, "linear", "naive", "mae", 6)
+    keys = ["step", "unique_id"]
+    seen = found.windows[found.windows["n"] > 0]
+    both = seen.pivot(index=keys, columns="model", values=["mae", "n"]).dropna()
+    total = both["mae"] * both["n"]
+    by_hand = total.groupby("step").sum()
+    mean_n = both["n"]["naive"].sum() / len(by_hand)
+    for loss, model, pooled_ in zip(pairs.by_cutoff(), ("linear", "naive"), pairs.errors,
+                                    strict=True):  # fmt: skip
+        np.testing.assert_allclose(loss, by_hand[model] / mean_n)
+        assert loss.mean() == pytest.approx(pooled_)
+        assert pooled_ == pytest.approx(total[model].sum() / both["n"][model].sum())
+    assert pairs.overlap == max(
         sum(0 < later - step < 6 for later in by_hand.index) for step in by_hand.index
     )
 
@@ -92,14 +102,54 @@ def test_pairs_are_averaged_over_series_and_taken_where_both_forecast(models):
 def test_a_window_of_which_nothing_was_measured_is_left_out():
     frame = rows()
     frame.loc[203:214, ["a", "b"]] = np.nan
-    panel = regular_panel(frame.assign(), FrameConfig(
-        columns=("a", "b"), target="b", features="M", max_gap=20))  # fmt: skip
-    log = OriginLog(panel, np.ones(2), 1, [["x/a", "x/b"], ["y/a", "y/b"]])
+    own = FrameConfig(columns=("a", "b"), target="b", features="M", max_gap=20)
+    panel = regular_panel(frame, own)
+    log = OriginLog(panel, own, panel.grid, np.ones(2), 1)
     seen = np.where(panel.observed, panel.values, np.nan)
     first = np.array([204, 215])
     came = seen[first[:, None] + np.arange(6)]
     log.add(first, came, np.zeros_like(came))
-    losses = log.losses().assign(model="m")
-    assert losses["n"].tolist() == [0, 12]
+    windows = log.windows().assign(model="m")
+    assert windows["n"].tolist() == [0, 0, 6, 6]
     with pytest.raises(EvidenceError, match="no window in common"):
-        paired_losses(pd.concat([losses, losses[:1].assign(model="k")]), "m", "k", "mse", 6)
+        paired(pd.concat([windows, windows[:2].assign(model="k")]), "m", "k", "mse", 6)
+
+
+def test_a_forecast_that_is_no_number_errs_without_bound_where_the_truth_is_known():
+    panel = regular_panel(rows(), FRAME)
+    log = OriginLog(panel, FRAME, panel.grid, np.ones(2), 1)
+    seen = np.where(panel.observed, panel.values, np.nan)
+    first = np.arange(200, 204)
+    came = seen[first[:, None] + np.arange(6)]
+    forecast = came.copy()  # right wherever something was measured
+    forecast[0, 1, 0] = np.nan
+    forecast[1, 0, 1] = np.inf
+    forecast[3, 2, 1] = np.nan  # row 205, of which nothing is known
+    assert np.isnan(came[3, 2, 1])
+    log.add(first, came, forecast)
+    windows = log.windows()
+    wide = windows.pivot(index="step", columns="target", values="mse")
+    assert wide["a"].tolist() == [np.inf, 0, 0, 0]
+    assert wide["b"].tolist() == [0, np.inf, 0, 0]
+    assert pooled(windows.assign(model="m"), ["model"])["mse"].tolist() == [np.inf]
+
+
+def test_a_model_that_reads_other_columns_is_scored_on_the_same_windows(models):
+    """The other panel begins later, its targets stand in another order, its gaps are others."""
+    frame = rows().assign(c=np.arange(480.0))
+    frame.loc[:29, "c"] = np.nan  # so that its panel of x begins 30 steps later
+    other = FrameConfig(columns=("c", "b", "a"), target="a", features="M", max_gap=9)
+    past = frame[frame["ds"] < TEST[0]]
+    config = ForecasterConfig(frame=other, model=CONFIG.model, look_back=24)
+    naive = Forecaster.fit(past, config, estimator="naive")
+    names = {"x/a", "x/b", "y/a", "y/b"}
+    three = FrameConfig(columns=("a", "b", "c"), target="b", features="M", max_gap=9)
+    first = Forecaster.fit(
+        past, ForecasterConfig(frame=three, model=CONFIG.model, look_back=24), estimator="naive"
+    )
+    found = backtest({"first": first, "other": naive}, frame, TEST, own_rows={"other": frame})
+    table = found.windows[found.windows["unique_id"].isin(names)]
+    wide = table.pivot(index=["unique_id", "cutoff"], columns="model", values=["mse", "n"])
+    assert len(wide) == 4 * found.n_windows // 2
+    np.testing.assert_allclose(wide["mse"]["first"], wide["mse"]["other"], rtol=1e-5)
+    assert (wide["n"]["first"] == wide["n"]["other"]).all()

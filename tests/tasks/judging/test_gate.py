@@ -6,21 +6,28 @@ import math
 
 import pytest
 
-from informer.evaluation import Comparison
-from tasks.judging.gate import Evidence, decide
+from informer.evaluation import Comparison, Harmed
+from tasks.judging.gate import Contest, Evidence, decide
 from tasks.settings import PromoteConfig
 
 SURE = Comparison("moving-block bootstrap", -0.05, 0.002, 400)
 UNSURE = Comparison("moving-block bootstrap", -0.05, 0.3, 400)
 
 
-def judge(new, old, linear=0.5, *, rules=None, **found):
-    evidence = Evidence(
-        challenger={"mse": new, "churn": found.pop("churn", 0.1)},
-        champion=None if old is None else {"mse": old, "churn": 0.1},
-        baselines={"seasonal_naive": {"mse": 1.0}, "linear": {"mse": linear}},
-        **{"chance": SURE} | found,
-    )
+def judge(new, old, linear=0.5, *, rules=None, churn=0.1, incomparable="", seeds=None, **found):
+    """`found` is what is known of whichever model stands against the champion."""
+    errors = {"informer": new, "seasonal_naive": 1.0, "linear": linear}
+    if old is not None:
+        errors["champion"] = old
+    metrics = {name: {"mse": error, "churn": 0.1} for name, error in errors.items()}
+    metrics["informer"]["churn"] = churn
+    against = {
+        name: Contest(errors[name], old, 400, n_targets=3, **{"chance": SURE} | found)
+        for name in ("informer", "linear")
+        if old is not None
+    }
+    over = {name: Contest(new, errors[name], 400) for name in ("seasonal_naive", "linear")}
+    evidence = Evidence(metrics, over, against, incomparable, seeds)
     return decide(evidence, PromoteConfig(**(rules or {})))
 
 
@@ -39,14 +46,14 @@ def judge(new, old, linear=0.5, *, rules=None, **found):
     ],
 )
 def test_the_best_model_serves_and_ties_change_nothing(new, old, verdict, serves):
-    decision = judge(new, old)
-    assert (decision.verdict, decision.serves) == (verdict, serves)
+    ruling = judge(new, old)
+    assert (ruling.verdict, ruling.serves) == (verdict, serves)
 
 
 def test_the_reason_names_every_error_that_was_compared():
-    assert judge(0.4, None).reason == "test mse 0.4000 beats linear 0.5000"
+    assert judge(0.4, None).reason == "test mse 0.4000, against linear 0.5000"
     reason = judge(0.4, 0.45).reason
-    assert reason.startswith("test mse 0.4000 beats champion 0.4500, linear 0.5000; ")
+    assert reason.startswith("test mse 0.4000, against champion 0.4500 and linear 0.5000; ")
     assert "beyond chance (moving-block bootstrap: p = 0.002 at 400 cutoffs" in reason
 
 
@@ -55,57 +62,78 @@ def test_an_improvement_below_the_asked_share_does_not_promote():
     assert judge(0.37, 0.4, rules={"min_improvement": 0.05}).verdict == "PROMOTE"
 
 
-def test_a_champion_that_cannot_be_compared_is_mentioned():
-    decision = judge(0.4, None, incomparable="its horizon is 48 steps, not 24")
-    assert decision.verdict == "PROMOTE"
-    assert "its horizon is 48 steps" in decision.reason
+def test_a_baseline_is_a_challenger_like_any_other():
+    """0.5000 against 0.5001 displaces nobody, unless that is beyond chance."""
+    ruling = judge(0.6, 0.5001, chance=UNSURE)
+    assert (ruling.verdict, ruling.serves) == ("HOLD", "champion")
+    assert "the best baseline, linear, does not displace the champion" in ruling.reason
+    assert "within chance" in ruling.reason
+    assert judge(0.6, 0.5001, rules={"min_improvement": 0.05}).verdict == "HOLD"
+    ruling = judge(0.6, 0.5001)
+    assert (ruling.verdict, ruling.serves) == ("FALLBACK", "linear")
+    assert "linear serves; the gain is beyond chance" in ruling.reason
+
+
+def test_a_champion_that_cannot_be_compared_stays_and_the_mend_is_named():
+    ruling = judge(0.4, None, incomparable="its horizon is 48 steps, not 24")
+    assert (ruling.verdict, ruling.serves) == ("HOLD", "champion")
+    assert "its horizon is 48 steps, not 24" in ruling.reason
+    assert "informer models promote" in ruling.reason
+
+
+def test_forecasts_that_are_no_numbers_lose_by_name():
+    ruling = judge(math.inf, 0.7)
+    assert (ruling.verdict, ruling.serves) == ("FALLBACK", "linear")
+    assert "the challenger's forecasts are not all finite numbers" in ruling.reason
+    assert [c.passed for c in ruling.checks if c.name == "finite"] == [False]
+    ruling = judge(0.6, None, linear=math.inf)
+    assert (ruling.verdict, ruling.serves) == ("PROMOTE", "informer")
+    assert "not all finite numbers: linear" in ruling.reason
+    ruling = judge(0.4, math.inf, chance=None)
+    assert (ruling.verdict, ruling.serves) == ("PROMOTE", "informer")
+    assert "not all finite numbers: champion" in ruling.reason
 
 
 def test_a_gain_within_chance_holds_and_says_how_likely_it_is():
-    decision = judge(0.4, 0.41, chance=UNSURE)
-    assert decision.verdict == "HOLD"
-    assert "within chance" in decision.reason
-    assert "p = 0.300 at 400 cutoffs, level 0.05" in decision.reason
+    ruling = judge(0.4, 0.41, chance=UNSURE)
+    assert ruling.verdict == "HOLD"
+    assert "within chance" in ruling.reason
+    assert "p = 0.300 at 400 cutoffs, level 0.05" in ruling.reason
     assert judge(0.4, 0.41, chance=UNSURE, rules={"level": 0.4}).verdict == "PROMOTE"
     assert judge(0.4, 0.41, chance=None, rules={"test": "none"}).verdict == "PROMOTE"
 
 
 def test_where_chance_cannot_be_told_the_champion_stays():
-    decision = judge(0.4, 0.41, chance=None, cannot_tell="5 rolling origins are too few.")
-    assert decision.verdict == "HOLD"
-    assert "cannot be told: 5 rolling origins are too few" in decision.reason
+    ruling = judge(0.4, 0.41, chance=None, cannot_tell="5 rolling origins are too few.")
+    assert ruling.verdict == "HOLD"
+    assert "cannot be told: 5 rolling origins are too few" in ruling.reason
 
 
-def test_a_target_that_gets_much_worse_is_named():
-    targets = {"north": (0.2, 0.4), "south": (0.5, 0.4), "dead": (math.nan, math.nan)}
-    decision = judge(0.4, 0.45, targets=targets)
-    assert decision.verdict == "HOLD"
-    assert "of 3 targets 1 would be worse by more than 10%" in decision.reason
-    assert "south by 25% (0.5000 against 0.4000)" in decision.reason
-    assert "north" not in decision.reason
-    assert judge(0.4, 0.45, targets=targets, rules={"max_harm": 0.3}).verdict == "PROMOTE"
-
-
-def test_a_target_that_was_perfect_may_not_get_worse_at_all():
-    assert judge(0.4, 0.45, targets={"flat": (0.1, 0.0)}).verdict == "HOLD"
+def test_targets_that_get_much_worse_are_named():
+    harmed = (Harmed("target", "south", 0.5, 0.4, 0.001), Harmed("series", "north", 0.4, 0.3, 0.01))
+    ruling = judge(0.4, 0.45, harmed=harmed)
+    assert ruling.verdict == "HOLD"
+    assert "of 3 targets 1 would be worse by more than 10% beyond chance" in ruling.reason
+    assert "south by 25% (0.5000 against 0.4000)" in ruling.reason
+    assert "all targets of north by 33%" in ruling.reason
 
 
 def test_forecasts_that_move_too_much_hold_only_where_a_limit_is_set():
     assert judge(0.4, 0.45, churn=0.9).verdict == "PROMOTE"
     assert judge(0.4, 0.45, churn=0.11, rules={"max_churn": 0.2}).verdict == "PROMOTE"
-    decision = judge(0.4, 0.45, churn=0.9, rules={"max_churn": 0.2})
-    assert decision.verdict == "HOLD"
-    assert "move by 0.9000 from one cutoff to the next, the champion's by 0.1000" in decision.reason
+    ruling = judge(0.4, 0.45, churn=0.9, rules={"max_churn": 0.2})
+    assert ruling.verdict == "HOLD"
+    assert "move by 0.9000 from one cutoff to the next, the champion's by 0.1000" in ruling.reason
     unknown = judge(0.4, 0.45, churn=math.nan, rules={"max_churn": 0.2})
     assert unknown.verdict == "HOLD"
     assert "lower evaluate.stride" in unknown.reason
 
 
 def test_a_gain_within_the_spread_of_seeds_is_none():
-    decision = judge(0.40, 0.41, seeds=(0.40, 0.42, 0.38))
-    assert decision.verdict == "HOLD"
+    ruling = judge(0.40, 0.41, seeds=(0.40, 0.42, 0.38))
+    assert ruling.verdict == "HOLD"
     assert "the gain of 0.0100 is not larger than the spread of mse over 3 seeds (0.0200)" in (
-        decision.reason
+        ruling.reason
     )
     assert judge(0.40, 0.45, seeds=(0.40, 0.42, 0.38)).verdict == "PROMOTE"
 
@@ -115,13 +143,13 @@ def test_a_spread_that_nobody_asked_for_is_mentioned():
 
 
 def test_a_champion_worse_than_a_baseline_stays_until_the_gain_is_beyond_chance():
-    decision = judge(0.4, 0.6, chance=UNSURE)
-    assert (decision.verdict, decision.serves) == ("HOLD", "champion")
+    ruling = judge(0.4, 0.6, chance=UNSURE)
+    assert (ruling.verdict, ruling.serves) == ("HOLD", "champion")
 
 
 def test_every_check_is_listed_with_its_outcome():
-    decision = judge(0.4, 0.45, chance=UNSURE, seeds=(0.4, 0.41), rules={"max_churn": 1})
-    assert [(check.name, check.passed) for check in decision.checks] == [
-        ("baselines", True), ("champion", True), ("chance", False), ("targets", True),
-        ("churn", True), ("seeds", True),
+    ruling = judge(0.4, 0.45, chance=UNSURE, seeds=(0.4, 0.41), rules={"max_churn": 1})
+    assert [(check.name, check.passed) for check in ruling.checks] == [
+        ("finite", True), ("baselines", True), ("champion", True), ("chance", False),
+        ("targets", True), ("churn", True), ("seeds", True),
     ]  # fmt: skip

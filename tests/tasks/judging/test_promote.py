@@ -1,4 +1,4 @@
-"""What the gate judges by, gathered from an evaluation."""
+"""What the gate judges by, gathered from a table of windows."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tasks.judging.evaluate import Evaluation, Windows
-from tasks.judging.promote import comparison_table, gather
+from tasks.judging.evidence import rule, weigh
+from tasks.judging.gate import Evidence
+from tasks.judging.promote import comparison_table
 from tasks.judging.spread import further_seeds
 from tasks.settings import load_config
 
@@ -20,43 +21,111 @@ def config(*overrides: str):
     return load_config("nyc-weather", overrides, conf_dir=CONF)
 
 
-def evaluation(folder: Path, n: int, gain: float) -> Evaluation:
-    """A challenger that undercuts the champion by `gain` in the mean, at `n` hourly cutoffs."""
+def windows(losses: dict[str, np.ndarray], n: int = 24, name: str = "a") -> pd.DataFrame:
+    """One target, a window at every hour."""
+    tables = [
+        pd.DataFrame(
+            {"model": model, "unique_id": name, "series": name, "target": "y",
+             "step": np.arange(len(mse)), "cutoff": np.arange(len(mse)), "n": n, "mse": mse,
+             "mae": mse}
+        )
+        for model, mse in losses.items()
+    ]  # fmt: skip
+    return pd.concat(tables, ignore_index=True)
+
+
+def metrics(table: pd.DataFrame) -> dict[str, dict[str, float]]:
+    total = table.assign(total=table["mse"] * table["n"]).groupby("model")[["total", "n"]].sum()
+    pooled = total["total"] / total["n"]
+    return {str(model): {"mse": float(value), "churn": 0.1} for model, value in pooled.items()}
+
+
+def judged(table: pd.DataFrame, *overrides: str):
+    found = weigh(metrics(table), table, config(*overrides))
+    return rule(found, config("promote.spread_seeds=0", *overrides), tuple)
+
+
+def three(n: int, gain: float) -> pd.DataFrame:
+    """A challenger that undercuts the champion by `gain` in the mean, and a poor baseline."""
     rng = np.random.default_rng(0)
     old = 1 + 0.1 * rng.normal(size=n)
-    tables = [
-        pd.DataFrame({"model": model, "series": 0, "step": np.arange(n), "n": 24, "mse": mse,
-                      "mae": mse})
-        for model, mse in (("champion", old), ("informer", old - gain + 0.1 * rng.normal(size=n)))
-    ]  # fmt: skip
-    path = folder / "losses.parquet"
-    pd.concat(tables).to_parquet(path)
-    return Evaluation(
-        metrics={"informer": {"mse": 1 - gain}, "champion": {"mse": 1.0}, "naive": {"mse": 2.0}},
-        by_target={"informer": {"a": {"mse": 0.8}}, "champion": {"a": {"mse": 1.0}}},
-        losses=path,
-        baseline_dirs={"naive": folder},
-        champion_version="1",
-        incomparable="",
-        windows=Windows("a", "b", n),
-    )
+    new = old - gain + 0.1 * rng.normal(size=n)
+    return windows({"informer": new, "champion": old, "naive": np.full(n, 2.0)})
 
 
 @pytest.mark.parametrize("test", ["bootstrap", "diebold_mariano"])
 @pytest.mark.parametrize(("gain", "sure"), [(0.1, True), (0.0, False)])
-def test_the_losses_by_cutoff_go_into_the_test_that_is_configured(tmp_path, test, gain, sure):
-    found = gather(evaluation(tmp_path, 600, gain), config(f"promote.test={test}"))
-    assert (found.chance.p_value <= 0.05) == sure
-    assert found.chance.n_origins == 600
-    assert found.chance.test.startswith("moving" if test == "bootstrap" else "Diebold")
-    assert found.targets == {"a": (0.8, 1.0)}
+def test_the_losses_by_cutoff_go_into_the_test_that_is_configured(test, gain, sure):
+    found = weigh(metrics(three(800, gain)), three(800, gain), config(f"promote.test={test}"))
+    contest = found.over_champion["informer"]
+    assert (contest.chance.p_value <= 0.05) == sure
+    assert contest.chance.n_origins == 800
+    assert contest.chance.test.startswith("moving" if test == "bootstrap" else "Diebold")
+    assert contest.other - contest.error == pytest.approx(-contest.chance.mean_difference)
+    assert set(found.over_champion) == {"informer"}  # no baseline is in question
 
 
-def test_too_few_cutoffs_are_said_and_are_no_failure(tmp_path):
-    found = gather(evaluation(tmp_path, 30, 0.1), config())
-    assert found.chance is None
-    assert "30 rolling origins cannot tell" in found.cannot_tell
-    assert gather(evaluation(tmp_path, 30, 0.1), config("promote.test=none")).cannot_tell == ""
+def test_too_few_cutoffs_are_said_and_are_no_failure():
+    found = weigh(metrics(three(30, 0.1)), three(30, 0.1), config())
+    contest = found.over_champion["informer"]
+    assert contest.chance is None
+    assert "30 rolling origins cannot tell" in contest.cannot_tell
+    none = weigh(metrics(three(30, 0.1)), three(30, 0.1), config("promote.test=none"))
+    assert none.over_champion["informer"].cannot_tell == ""
+
+
+def test_what_is_tested_is_what_is_gated():
+    """One series lasts for 800 cutoffs, sixty more for 200: the pooled error decides both."""
+    rng = np.random.default_rng(0)
+    parts = []
+    for i in range(61):
+        n, change = (800, -0.02) if i == 0 else (200, 0.05)
+        old = 1 + 0.05 * rng.normal(size=n)
+        new = old + change + 0.05 * rng.normal(size=n)
+        losses = {"informer": new, "champion": old, "naive": np.full(n, 2.0)}
+        parts.append(windows(losses, name=f"s{i}"))
+    table = pd.concat(parts)
+    evidence, ruling = judged(table)
+    contest = evidence.over_champion["informer"]
+    assert contest.error > contest.other  # worse, as most values say
+    assert contest.chance.p_value > 0.5  # though at most cutoffs the one series says otherwise
+    assert contest.chance.mean_difference == pytest.approx(contest.error - contest.other)
+    assert ruling.verdict == "HOLD"
+
+
+def test_a_forecast_that_is_no_number_does_not_win_by_the_others():
+    """Nine of ten forecasts are missing, and the one that is there is right."""
+    table = three(800, 0.0)
+    own = table["model"] == "informer"
+    table.loc[own, "mse"] = np.where(table.loc[own, "step"] % 10 == 0, 0.0, np.inf)
+    evidence, ruling = judged(table)
+    assert evidence.broken == ("informer",)
+    assert ruling.verdict == "HOLD"
+    assert "not all finite numbers" in ruling.reason
+
+
+def test_a_classical_baseline_is_compared_on_the_windows_that_it_forecast():
+    """On every 25th window the challenger errs more than it does on the others."""
+    n = 800
+    informer = np.where(np.arange(n) % 25 == 0, 3.0, 0.5)
+    table = windows({"informer": informer, "auto_ets": np.full(n, 1.0), "naive": np.full(n, 2.0)})
+    table = table[(table["model"] != "auto_ets") | (table["step"] % 25 == 0)]
+    evidence, ruling = judged(table)
+    contest = evidence.over_baselines["auto_ets"]
+    assert (contest.error, contest.other, contest.n_windows) == (3.0, 1.0, 32)
+    assert (ruling.verdict, ruling.serves) == ("FALLBACK", "auto_ets")
+
+
+def test_the_best_baseline_stands_against_the_champion_where_the_challenger_fails():
+    rng = np.random.default_rng(0)
+    losses = {"informer": 0.6, "champion": 0.5001, "linear": 0.5}
+    noisy = {name: mse + 0.1 * rng.normal(size=800) for name, mse in losses.items()}
+    evidence, ruling = judged(windows(noisy))
+    assert set(evidence.over_champion) == {"informer", "linear"}
+    assert ruling.verdict == "HOLD"
+    better = noisy | {"linear": noisy["linear"] - 0.1}
+    _, ruling = judged(windows(better))
+    assert (ruling.verdict, ruling.serves) == ("FALLBACK", "linear")
 
 
 def test_further_seeds_share_no_network_with_the_challenger():
@@ -64,10 +133,9 @@ def test_further_seeds_share_no_network_with_the_challenger():
     assert further_seeds(asked) == (8, 11)
 
 
-def test_the_table_has_the_best_model_first(tmp_path):
+def test_the_table_has_the_best_model_first():
     errors = {"mae": 0.1, "mase": 0.1, "coverage": 0.8, "churn": float("nan")}
-    made = evaluation(tmp_path, 30, 0.1)
-    full = {name: errors | own for name, own in made.metrics.items()}
-    made.metrics.update(full)
-    names = [line.split("|")[1].strip() for line in comparison_table(made).splitlines()[2:]]
+    shown = {"informer": 0.9, "champion": 1.0, "naive": 2.0}
+    evidence = Evidence({name: errors | {"mse": mse} for name, mse in shown.items()}, {})
+    names = [line.split("|")[1].strip() for line in comparison_table(evidence).splitlines()[2:]]
     assert names == ["informer", "champion", "naive"]
