@@ -14,7 +14,7 @@ from informer.errors import ConfigError
 from tasks.judging.evaluate import CHAMPION_NAME, Evaluation
 from tasks.judging.gate import Evidence, Ruling, best_baseline
 from tasks.judging.promote import comparison_table
-from tasks.models import champion_of_run, facts_of, record, version_url
+from tasks.models import facts_of, record, version_url
 from tasks.runs import connect
 from tasks.settings import Home, RunConfig
 
@@ -112,7 +112,7 @@ def _say_waiting(
         f"waits for a person's approval until {until:%Y-%m-%d %H:%M} UTC, and is rejected without "
         f"an answer by then (the gate would promote it: {ruling.reason})"
     )
-    serving = champion_of_run(run_id, name, home)
+    serving = evaluation.champion_version
     facts = facts_of(client.get_model_version(name, version))
     facts = replace(facts, windows=asdict(evaluation.windows))
     waiting = f"{run_id} waits"

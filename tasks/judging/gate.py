@@ -122,33 +122,37 @@ def decide(evidence: Evidence, rules: PromoteConfig) -> Ruling:
     own = _own_checks(evidence, best, rules)
     wins = all(check.passed for check in own)
     candidate = CHALLENGER_NAME if wins else best
-    told = _told(evidence, best, rules.metric)
+    error, others = _told(evidence, best, rules.metric)
     if evidence.incomparable:
         return Ruling(
             "HOLD",
-            f"{told}; the champion cannot be compared: {evidence.incomparable}; it stays until "
-            "another version is promoted by name: informer models promote",
+            f"{error} against {others}; the champion cannot be compared: {evidence.incomparable}; "
+            "it stays until another version is promoted by name: informer models promote",
             CHAMPION_NAME, own,
         )  # fmt: skip
-    has_champion = CHAMPION_NAME in evidence.metrics
     if candidate is None:
-        return Ruling("HOLD", f"{told}; no model can serve in its place", CHAMPION_NAME, own)
-    against = _against_champion(candidate, evidence, rules) if has_champion else ()
+        text = f"{error} against {others}; there is no model that can serve"
+        return Ruling("HOLD", text, CHAMPION_NAME, own)
+    against: tuple[Check, ...] = ()
+    if CHAMPION_NAME in evidence.metrics:
+        against = _against_champion(candidate, evidence, rules)
     checks = (*own, *against)
     failed = [check for check in against if not check.passed]
     if failed:
-        return Ruling("HOLD", _held(told, candidate, failed), CHAMPION_NAME, checks)
+        text = _held(error, others, candidate, failed)
+        return Ruling("HOLD", text, CHAMPION_NAME, checks)
     passed = "".join(f"; {check.what}" for check in against[1:])
     if wins:
-        return Ruling("PROMOTE", f"{told}{passed}", CHALLENGER_NAME, checks)
-    return Ruling("FALLBACK", f"{told}; {candidate} serves{passed}", candidate, checks)
+        return Ruling("PROMOTE", f"{error} beats {others}{passed}", CHALLENGER_NAME, checks)
+    text = f"no model beats the best baseline: {error} against {others}; {candidate} serves{passed}"
+    return Ruling("FALLBACK", text, candidate, checks)
 
 
-def _told(evidence: Evidence, best: str | None, metric: str) -> str:
-    """The errors that were compared, in a sentence."""
+def _told(evidence: Evidence, best: str | None, metric: str) -> tuple[str, str]:
+    """The challenger's error, and those of the others."""
     error = f"test {metric} {evidence.metrics[CHALLENGER_NAME][metric]:.4f}"
     if CHALLENGER_NAME in evidence.broken:
-        error = "the challenger's forecasts are not all finite numbers"
+        error += " (its forecasts are not all finite numbers)"
     others = []
     if CHAMPION_NAME in evidence.metrics:
         others.append(f"champion {evidence.metrics[CHAMPION_NAME][metric]:.4f}")
@@ -156,13 +160,20 @@ def _told(evidence: Evidence, best: str | None, metric: str) -> str:
         others.append(f"{best} {evidence.over_baselines[best].other:.4f}")
     broken = [name for name in evidence.broken if name != CHALLENGER_NAME]
     note = f" (not all finite numbers: {', '.join(broken)})" if broken else ""
-    return f"{error}, against {' and '.join(others) or 'nothing'}{note}"
+    return error, f"{', '.join(others) or 'nothing'}{note}"
 
 
-def _held(told: str, candidate: str, failed: list[Check]) -> str:
-    who = "the challenger" if candidate == CHALLENGER_NAME else f"the best baseline, {candidate},"
-    why = "; ".join(check.what for check in failed)
-    return f"{told}; {who} does not displace the champion: {why}; the champion stays"
+def _held(error: str, others: str, candidate: str, failed: list[Check]) -> str:
+    """Why the champion stays. Where the candidate errs more, what else it fails says nothing."""
+    errs_more = failed[0].name == "champion"
+    why = "; ".join(check.what for check in (failed[:1] if errs_more else failed))
+    if candidate != CHALLENGER_NAME:
+        text = f"{error} does not beat {others}; nor does {candidate} displace the champion: {why}"
+    elif errs_more:
+        text = f"{error} does not beat {others}"
+    else:
+        text = f"{error} beats {others}, but {why}"
+    return f"{text}; the champion stays"
 
 
 def _own_checks(evidence: Evidence, best: str | None, rules: PromoteConfig) -> tuple[Check, ...]:

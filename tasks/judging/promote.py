@@ -113,7 +113,7 @@ def carry_out(
     _show(done, name)
     with resumed_run(decision.run_id, home):
         mlflow.set_tags({"verdict": decision.verdict, "reason": done.reason})
-        mlflow.log_dict(asdict(decision), "gate.json")
+        mlflow.log_dict(decision.as_record(), "gate.json")
     about = {"version": done.champion_version, "verdict": decision.verdict, "reason": done.reason}
     about |= {"mlflow_run": decision.run_id, "data_sha256": prepared.raw.sha256}
     materialized(model_asset(name), [data_asset(name)], about)

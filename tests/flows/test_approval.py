@@ -10,16 +10,16 @@ from pathlib import Path
 import pytest
 
 from flows.__main__ import main
-from tasks.judging import Decision, Evaluation
+from tasks.judging import Ruling
 from tasks.judging.approval import Approval, answered
-from tasks.judging.evaluate import Windows
+from tasks.judging.gate import Contest, Evidence
 from tasks.models import read_ledger
 from tasks.models.ledger import history
 from tasks.runs import connect
 from tasks.settings import load_config
 
 ROOT = Path(__file__).parents[2]
-DECISION = Decision("PROMOTE", "test mse 0.4000 beats naive 0.5000", "informer")
+RULING = Ruling("PROMOTE", "test mse 0.4000 beats naive 0.5000", "informer")
 FLOW = '''\
 """The part of retrain that asks, over a version that is registered already."""
 
@@ -27,8 +27,9 @@ from pathlib import Path
 
 from prefect import flow
 
-from tasks.judging import Decision, Evaluation, approved, check_approval
+from tasks.judging import Evaluation, Ruling, approved, check_approval
 from tasks.judging.evaluate import Windows
+from tasks.judging.gate import Contest, Evidence
 from tasks.models import promote_version
 from tasks.settings import find_home, load_config
 
@@ -40,49 +41,46 @@ def ask() -> str:
     check_approval(config)
     errors = {"mse": 0.4, "mae": 0.5, "mase": 1.0, "coverage": 0.8, "churn": 0.1}
     evaluation = Evaluation(
-        metrics={"informer": errors, "naive": errors | {"mse": 0.5}}, by_target={}, losses=Path(),
+        metrics={"informer": errors, "naive": errors | {"mse": 0.5}}, losses=Path(),
         baseline_dirs={"naive": Path()}, champion_version=None, incomparable="",
         windows=Windows("a", "b", 9),
     )
-    decision = Decision("PROMOTE", "test mse 0.4000 beats naive 0.5000", "informer")
-    decision = approved(decision, "1", evaluation, config, home)
-    if decision.verdict == "PROMOTE":
-        promote_version("tiny", "1", home, reason=decision.reason)
-    return decision.reason
+    evidence = Evidence(evaluation.metrics, {"naive": Contest(0.4, 0.5, 9)})
+    ruling = Ruling("PROMOTE", "test mse 0.4000 beats naive 0.5000", "informer")
+    ruling = approved(evidence, ruling, "1", evaluation, config, "run-of-a-test", home)
+    if ruling.verdict == "PROMOTE":
+        promote_version("tiny", "1", home, reason=ruling.reason)
+    return ruling.reason
 '''
 
 
-def evaluation(champion_version: str | None) -> Evaluation:
-    return Evaluation(
-        metrics={"informer": {"mse": 0.4}, "naive": {"mse": 0.5}, "linear": {"mse": 0.45}},
-        by_target={},
-        losses=Path(),
-        baseline_dirs={"naive": Path(), "linear": Path()},
-        champion_version=champion_version,
-        incomparable="",
-        windows=Windows("a", "b", 9),
-    )
+def evidence(champion: bool) -> Evidence:
+    errors = {"informer": 0.4, "naive": 0.5, "linear": 0.45}
+    if champion:
+        errors["champion"] = 0.6
+    over = {name: Contest(0.4, errors[name], 9) for name in ("naive", "linear")}
+    return Evidence({name: {"mse": mse} for name, mse in errors.items()}, over)
 
 
 def test_an_answer_becomes_part_of_the_reason(home):
     config = load_config("tiny", conf_dir=home.conf_dir)
     yes = Approval(approve=True, reason="looks right.", name="Ada")
-    decision = answered(DECISION, yes, evaluation("3"), config)
-    assert decision.verdict == "PROMOTE"
-    assert decision.reason == "test mse 0.4000 beats naive 0.5000; approved by Ada: looks right"
+    ruling = answered(evidence(champion=True), RULING, yes, config)
+    assert ruling.verdict == "PROMOTE"
+    assert ruling.reason == "test mse 0.4000 beats naive 0.5000; approved by Ada: looks right"
 
 
 @pytest.mark.parametrize(
-    ("champion_version", "verdict", "serves"),
-    [("3", "HOLD", "champion"), (None, "FALLBACK", "linear")],
+    ("champion", "verdict", "serves"),
+    [(True, "HOLD", "champion"), (False, "FALLBACK", "linear")],
 )
 def test_a_rejection_leaves_the_champion_or_serves_the_best_baseline(
-    home, champion_version, verdict, serves
+    home, champion, verdict, serves
 ):
     config = load_config("tiny", conf_dir=home.conf_dir)
-    decision = answered(DECISION, Approval(), evaluation(champion_version), config)
-    assert (decision.verdict, decision.serves) == (verdict, serves)
-    assert decision.reason.startswith("rejected by a person in the Prefect UI: no reason was given")
+    ruling = answered(evidence(champion), RULING, Approval(), config)
+    assert (ruling.verdict, ruling.serves) == (verdict, serves)
+    assert ruling.reason.startswith("rejected by a person in the Prefect UI: no reason was given")
 
 
 def test_a_run_that_cannot_be_suspended_is_refused_before_any_work(home, capsys):

@@ -52,8 +52,13 @@ def test_a_better_challenger_is_promoted_beyond_chance_harm_and_seeds(runs, home
         assert what in record["reason"]
     gate = mlflow.artifacts.load_dict(f"runs:/{record['run_id']}/gate.json")
     assert [check["name"] for check in gate["checks"]] == [
-        "baselines", "champion", "chance", "targets", "seeds",
+        "finite", "baselines", "champion", "chance", "targets", "seeds",
     ]  # fmt: skip
+    assert (gate["verdict"], gate["reason"]) == (record["verdict"], record["reason"])
+    assert (gate["challenger"], gate["champion"]) == ("2", record["champion"]["version"])
+    contest = gate["evidence"]["over_champion"]["informer"]
+    assert contest["error"] == pytest.approx(record["metrics"]["mse"])
+    assert contest["other"] == pytest.approx(record["champion"]["mse"])
     seeds = client.get_metric_history(record["run_id"], "test_mse_by_seed")
     assert len({point.value for point in seeds}) == 2
 

@@ -51,9 +51,9 @@ def test_the_best_model_serves_and_ties_change_nothing(new, old, verdict, serves
 
 
 def test_the_reason_names_every_error_that_was_compared():
-    assert judge(0.4, None).reason == "test mse 0.4000, against linear 0.5000"
+    assert judge(0.4, None).reason == "test mse 0.4000 beats linear 0.5000"
     reason = judge(0.4, 0.45).reason
-    assert reason.startswith("test mse 0.4000, against champion 0.4500 and linear 0.5000; ")
+    assert reason.startswith("test mse 0.4000 beats champion 0.4500, linear 0.5000; ")
     assert "beyond chance (moving-block bootstrap: p = 0.002 at 400 cutoffs" in reason
 
 
@@ -66,7 +66,7 @@ def test_a_baseline_is_a_challenger_like_any_other():
     """0.5000 against 0.5001 displaces nobody, unless that is beyond chance."""
     ruling = judge(0.6, 0.5001, chance=UNSURE)
     assert (ruling.verdict, ruling.serves) == ("HOLD", "champion")
-    assert "the best baseline, linear, does not displace the champion" in ruling.reason
+    assert "nor does linear displace the champion" in ruling.reason
     assert "within chance" in ruling.reason
     assert judge(0.6, 0.5001, rules={"min_improvement": 0.05}).verdict == "HOLD"
     ruling = judge(0.6, 0.5001)
@@ -84,7 +84,7 @@ def test_a_champion_that_cannot_be_compared_stays_and_the_mend_is_named():
 def test_forecasts_that_are_no_numbers_lose_by_name():
     ruling = judge(math.inf, 0.7)
     assert (ruling.verdict, ruling.serves) == ("FALLBACK", "linear")
-    assert "the challenger's forecasts are not all finite numbers" in ruling.reason
+    assert "its forecasts are not all finite numbers" in ruling.reason
     assert [c.passed for c in ruling.checks if c.name == "finite"] == [False]
     ruling = judge(0.6, None, linear=math.inf)
     assert (ruling.verdict, ruling.serves) == ("PROMOTE", "informer")
