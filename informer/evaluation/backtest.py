@@ -81,7 +81,7 @@ def backtest(
     panel = regular_panel(frame, config.frame)
     look_back = max(model.look_back for model in models.values())
     origins = _origins(panel, between, look_back, config.model.pred_len, stride)
-    scales = mase_scales(panel, between[0], config.season, len(config.frame.targets))
+    scales = mase_scales(panel, between[0], config.frame.season, len(config.frame.targets))
     strides = strides or {}
     own = {name: origins[:: strides.get(name, 1)] for name in models}
     names = series_names(panel.ids, config.frame)

@@ -183,7 +183,7 @@ def score_rows(
 
 def difference(served: ForecasterConfig, new: ForecasterConfig) -> str:
     """Why two forecasters do not forecast the same thing; empty where they do."""
-    if served.frame != new.frame:
+    if served.frame.layout != new.frame.layout:
         return "it forecasts other columns or another frequency"
     if served.model.pred_len != new.model.pred_len:
         return f"its horizon is {served.model.pred_len} steps, not {new.model.pred_len}"

@@ -17,7 +17,7 @@ FRAME = FrameConfig(columns=("a", "b"), target="b", features="M")
 CONFIG = ForecasterConfig(
     frame=FRAME,
     model=InformerConfig(seq_len=24, label_len=12, pred_len=6, d_model=8, n_heads=2, d_ff=16),
-    look_back=24,
+    linear_look_back=24,
 )
 TIMES = pd.date_range("2024-01-01", periods=240, freq="h")
 TEST = (TIMES[200], TIMES[-1] + pd.Timedelta("1h"))
