@@ -10,7 +10,7 @@ from __future__ import annotations
 import itertools
 import json
 import logging
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -75,7 +75,7 @@ def _highway(old: Old) -> str:
         ]
         if idle:
             raise ConfigError(
-                f"{' and '.join(idle)} would not be read: there is no highway. Write "
+                f"{_listed(idle)} would not be read: there is no highway. Write "
                 f"model.highway={fit}_{'checked' if is_checked else 'seen'}, or leave them out."
             )
         return "none"
@@ -249,10 +249,10 @@ def _settled_space(space: Raw, found: Raw) -> Raw:
             kept |= made if name == dims[0] else {} if name in dims else {name: dimension}
         space = kept
         if row.new is None:
-            _log(set(dims), f"tune.space: {{}}: {row.why} Remove it.", row)
+            _log(set(dims), f": {row.why} Remove it.", row, "tune.space: ")
         else:
             spelled = json.dumps(made[row.new]).replace('"', "")
-            _log(set(dims), f"tune.space: {{}}; write {row.new}: {spelled} there.", row)
+            _log(set(dims), f"; write {row.new}: {spelled} there.", row, "tune.space: ")
     return space
 
 
@@ -282,8 +282,7 @@ def _one_of(old: Old, name: str, choices: tuple[str, ...]) -> str:
 
 
 def _refuse_both(old: set[str], new: str | None, where: str = "") -> None:
-    names = " and ".join(sorted(old))
-    verb = "is" if len(old) == 1 else "are"
+    names, verb = _listed(sorted(old)), "is" if len(old) == 1 else "are"
     raise ConfigError(
         f"{where}{names} and {new} say the same thing. Drop {names}, which {verb} retired, and "
         f"keep {new}."
@@ -293,20 +292,24 @@ def _refuse_both(old: set[str], new: str | None, where: str = "") -> None:
 def _say(names: set[str], row: Retired, value: object) -> None:
     """Write one line for names that have not been spoken of."""
     if row.new is None:
-        _log(names, f"{{}}: {row.why} Remove it.", row)
+        _log(names, f": {row.why} Remove it.", row)
         return
     section, _, name = row.new.partition(".")
     text = value if isinstance(value, str) else json.dumps(value)
     mend = f"{name}: {text} under {section}, or {row.new}={text} on the command line"
-    _log(names, f"{{}}; write {mend}.", row)
+    _log(names, f"; write {mend}.", row)
 
 
-def _log(names: set[str], text: str, row: Retired) -> None:
-    new = sorted(names - _shown, key=list(row.old).index)
-    _shown.update(new)
+def _log(names: set[str], mend: str, row: Retired, where: str = "") -> None:
+    new = [name for name in row.old if name in names and where + name not in _shown]
+    _shown.update(where + name for name in new)
     if new:
         verb = "is" if len(new) == 1 else "are"
-        logger.warning("%s", text.replace("{}", f"{' and '.join(new)} {verb} retired", 1))
+        logger.warning("%s%s %s retired%s", where, _listed(new), verb, mend)
+
+
+def _listed(names: Sequence[str]) -> str:
+    return " and ".join(filter(None, (", ".join(names[:-1]), names[-1])))
 
 
 def _has(raw: Mapping[str, Any], name: str) -> bool:

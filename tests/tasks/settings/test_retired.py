@@ -252,9 +252,9 @@ def test_a_search_space_of_old_names_becomes_that_of_the_choice(
     mend = re.search(
         r"tune\.space: .* retired; write (model\.highway: \{choices: .*\}) there\.$", line
     )
-    if mend is not None:
-        again = f"tune.space={{model.d_model: {{choices: [8, 16]}}, {mend[1]}}}"
-        assert load_config("rows", [*base, again], conf_dir=conf_dir) == config
+    assert mend is not None
+    again = f"tune.space={{model.d_model: {{choices: [8, 16]}}, {mend[1]}}}"
+    assert load_config("rows", [*base, again], conf_dir=conf_dir) == config
 
 
 def test_a_search_space_in_a_file_may_have_old_names_and_one_without_use_is_left_out(conf_dir):
