@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import re
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -14,7 +15,8 @@ from informer.config import ForecasterConfig
 from informer.errors import ConfigError
 from informer.network import HIGHWAYS
 from tasks.benchmark.setting import Setting
-from tasks.settings import RunConfig, load_config, retired, with_relatives
+from tasks.fitting.tune import champion_values
+from tasks.settings import Dimension, RunConfig, load_config, retired, with_relatives
 
 CONF = "data: {source: rows.csv, contract: contracts/rows.yaml}\ntune: {space: {}}\n"
 LAST = "write (.+) under (\\w+), or (\\S+=\\S+) on the command line\\.$"
@@ -314,5 +316,8 @@ def test_the_config_of_a_model_that_was_saved_before_is_read(decoder_input, fit,
     found = ForecasterConfig.from_dict(saved)
     assert found.model.highway == highway
     assert (found.frame.season, found.linear_look_back) == (7, 48)
+    served = SimpleNamespace(forecaster=SimpleNamespace(estimator="informer", config=found))
+    space = {"model.highway": Dimension(choices=("ridge", highway))}
+    assert champion_values(served, space) == {"model.highway": highway}  # type: ignore[arg-type]
     with pytest.raises(ConfigError, match="this version cannot read the config"):
         ForecasterConfig.from_dict({"training": {"shrink": True}})
