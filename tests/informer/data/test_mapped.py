@@ -178,7 +178,7 @@ def test_a_folder_of_another_configuration_is_refused(stored, tmp_path):
 def test_a_folder_serves_every_season_of_its_rows(stored, tmp_path):
     weekly = map_panel(stored, replace(FRAME, season=168), tmp_path / "panel")
     assert_same(weekly, map_panel(stored, FRAME, tmp_path / "panel"))
-    (place,) = tmp_path.glob("panel/index.json")
+    (place,) = tmp_path.glob("panel/panel.json")
     assert "season" not in place.read_text()  # so folders of earlier versions are opened too
 
 
