@@ -74,12 +74,11 @@ VARIANTS: tuple[Variant, ...] = (
     *each("model.distil", False),
     *each("model.mix", False),
     *each("model.instance_norm", True),
-    *each("model.linear_highway", True),
-    {"model.instance_norm": True, "model.linear_highway": True},
-    {"model.linear_highway": True, "model.decoder_input": "highway"},
+    *each("model.highway", "ridge"),
+    {"model.instance_norm": True, "model.highway": "ridge"},
+    *each("model.highway", "ridge_seen"),
     *each("model.channel_independent", True),
     *each("model.patch_len", 4, 8),
-    *each("model.backend", "reference"),
     {"train.optimizer": "adamw", "train.weight_decay": 0.01},
     *each("train.weight_decay", 1e-4),
     *each("train.learning_rate", 3e-4, 3e-3),
@@ -161,7 +160,7 @@ def network(config: ForecasterConfig, train: Windows, val: Windows) -> Informer:
     """The network as a training begins with it."""
     torch.manual_seed(config.training.seed)
     model = Informer(config.network)
-    if config.model.linear_highway:
+    if config.model.linear.fit:
         model.highway.copy_(ClosedFormLinear.fit(train, val, config.model.seq_len).weight)
     return model
 
@@ -171,7 +170,7 @@ def train_and_score(config: ForecasterConfig, train: Windows, val: Windows) -> R
     model = network(config, train, val)
     fit(
         model, train, val.subset(slice(None, None, VAL_STRIDE)), config.training,
-        validate_start=config.model.linear_highway,
+        validate_start=config.model.linear.fit is not None,
     )  # fmt: skip
     predictor = NetworkPredictor((model,), config.training.seed)
     forecast = torch.cat([levels[:, 0] for _, levels in predict_levels(predictor, val)])

@@ -276,7 +276,7 @@ def _calibrated(
     predictor: Predictor, train: Windows, val: Windows, panel: Panel, config: ForecasterConfig
 ) -> Calibration:
     return calibrate(
-        predictor, train, val, panel.observed, panel.steps, config.quantiles, config.season
+        predictor, train, val, panel.observed, panel.steps, config.quantiles, config.frame.season
     )
 
 
@@ -336,8 +336,8 @@ def _origins(
         raise FrameError(
             f"series {panel.ids[longest]!r}, the longest, has {np.diff(panel.bounds)[longest]} "
             f"rows; from {between[0] or 'its start'} to {between[1] or 'its end'} they hold no "
-            f"window of {look_back} + {pred_len} steps. Shorten seq_len, look_back or pred_len, "
-            "move the split, or supply more history."
+            f"window of {look_back} + {pred_len} steps. Shorten "
+            "seq_len, linear_look_back or pred_len, move the split, or supply more history."
         )
     return origins
 

@@ -61,7 +61,7 @@ def test_a_row_of_the_paper_is_as_its_authors_ran_it(name):
     assert (model.d_model, model.d_ff, model.n_heads, model.dropout) == (512, 2048, 8, 0.05)
     assert (model.e_layers, model.d_layers, model.attn, model.embed) == (2, 1, "prob", "timeF")
     assert (model.distil, model.mix, model.activation) == (True, True, "gelu")
-    assert (model.instance_norm, model.linear_highway) == (False, False)
+    assert (model.instance_norm, model.highway) == (False, "none")
     assert (train.optimizer, train.learning_rate, train.schedule) == ("adam", 1e-4, "type1")
     assert (train.epochs, train.patience, train.batch_size) == (6, 3, 32)
     assert (config.split.train, config.split.val, config.split.test) == (8640, 2880, 2880)

@@ -21,6 +21,7 @@ from benchmarks import parameters_page as measured
 from informer import ForecasterConfig, Informer, InformerConfig, TrainingConfig
 from informer.config import BESIDE_THE_PAPER
 from informer.interop import save_reference_checkpoint
+from informer.network import NetworkConfig
 from tasks.settings import Dimension, RunConfig
 
 ROOT = Path(__file__).parents[1]
@@ -35,8 +36,6 @@ CJK = re.compile(r"[\u4e00-\u9fff]")
 
 # Fields of the network and of the training that benchmarks/parameters.py does not vary.
 NOT_VARIED = {
-    "model.enc_in", "model.dec_in", "model.c_out", "model.freq", "model.quantiles",
-    "model.output_attention", "train.highway", "train.shrink",
     "train.epochs", "train.patience", "train.accelerator", "train.devices", "train.compile",
     "train.max_windows", "train.max_val_windows",
 }  # fmt: skip
@@ -110,7 +109,9 @@ def defaults_in_the_code() -> dict[str, object]:
             found[name] = default_of(info)
     found |= {f"tune.space.*.{key}": value for key, value in defaults_of(Dimension).items()}
     own = {k: v for k, v in defaults_of(ForecasterConfig).items() if k not in SECTIONS}
-    return found | {f"ForecasterConfig.{key}": value for key, value in own.items()}
+    found |= {f"ForecasterConfig.{key}": value for key, value in own.items()}
+    of_data = defaults_of(InformerConfig).items() - defaults_of(NetworkConfig).items()
+    return found | {f"InformerConfig.{key}": value for key, value in of_data}
 
 
 CODE = defaults_in_the_code()
@@ -198,19 +199,12 @@ def test_the_base_that_the_page_names_is_the_one_that_is_measured(page, script):
 
 
 def test_every_parameter_of_network_and_training_is_varied_or_said_not_to_be(script):
-    sections = {"model": InformerConfig, "train": TrainingConfig}
+    sections = {"model": NetworkConfig, "train": TrainingConfig}
     known = {f"{name}.{field.name}" for name, of in sections.items() for field in fields(of)}
     varied = {name for variant in script.VARIANTS for name in variant}
     assert varied == known - NOT_VARIED
-    told = NOT_VARIED - {
-        "model.enc_in",
-        "model.dec_in",
-        "model.c_out",
-        "model.freq",
-        "model.quantiles",
-    }  # from `frame` and `train.loss`
     for page in PAGES:
-        assert [name for name in told if f"`{name}`" not in section_measured(page)] == []
+        assert [name for name in NOT_VARIED if f"`{name}`" not in section_measured(page)] == []
 
 
 def test_every_variant_is_another_configuration(script):
@@ -272,9 +266,13 @@ def test_every_flag_of_the_reference_is_answered_and_none_is_invented(page):
 def test_a_parameter_of_the_reference_s_name_stands_beside_its_flag():
     flags = {row[0].strip("`"): row[1] for row in rows_of(ENGLISH)}
     own = {*BESIDE_THE_PAPER, "backend"}
-    network = {field.name for field in fields(InformerConfig)} - own
-    assert [name for name in network if f"`--{name}`" not in flags[f"model.{name}"]] == []
-    assert {flags[f"model.{name}"] for name in own} == {"-"}
+    chosen = {field.name for field in fields(NetworkConfig)}
+    rows = {
+        field.name: f"{'model' if field.name in chosen else 'InformerConfig'}.{field.name}"
+        for field in fields(InformerConfig)
+    }
+    assert [n for n, row in rows.items() if n not in own and f"`--{n}`" not in flags[row]] == []
+    assert {flags[rows[name]] for name in own} == {"-"}
 
 
 @pytest.mark.parametrize("page", [*PAGES, DOCS / "library.md"], ids=lambda p: p.stem)

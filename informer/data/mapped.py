@@ -15,7 +15,6 @@ import json
 import shutil
 import tempfile
 from contextlib import suppress
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -60,7 +59,7 @@ def map_panel(
             folder was made with another configuration.
     """
     until = None if before is None else str(before)
-    key = json.loads(json.dumps({"format": FORMAT, "frame": asdict(config), "before": until}))
+    key = json.loads(json.dumps({"format": FORMAT, "frame": config.layout, "before": until}))
     if not folder.exists():
         folder.parent.mkdir(parents=True, exist_ok=True)
         draft = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))

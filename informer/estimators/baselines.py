@@ -132,7 +132,7 @@ BaselinePredictor: TypeAlias = Naive | SeasonalNaive | ClosedFormLinear | Classi
 def look_back_of(name: Baseline, config: ForecasterConfig) -> int:
     """Rows of history that the baseline reads."""
     if name == "linear":
-        return config.look_back
+        return config.linear_look_back
     return _without_weights(name, config).look_back
 
 
@@ -145,7 +145,7 @@ def fit_baseline(
         ConfigError: it is a classical one, and the library behind it is not installed.
     """
     if name == "linear":
-        return ClosedFormLinear.fit(train, val, config.look_back)
+        return ClosedFormLinear.fit(train, val, config.linear_look_back)
     return _without_weights(name, config)
 
 
@@ -173,6 +173,6 @@ def _without_weights(name: Baseline, config: ForecasterConfig) -> BaselinePredic
     if name == "naive":
         return Naive()
     if name == "seasonal_naive":
-        return SeasonalNaive(config.season)
+        return SeasonalNaive(config.frame.season)
     assert name != "linear"
-    return Classical(name, config.season, config.classical_rows)
+    return Classical(name, config.frame.season, config.classical_rows)

@@ -132,7 +132,7 @@ def calibrate(
 
 def _linear_in_place_of(predictor: Predictor, train: Windows, val: Windows) -> Predictor:
     """The closed-form linear model: the network's highway where it has one."""
-    if isinstance(predictor, NetworkPredictor) and predictor.models[0].config.linear_highway:
+    if isinstance(predictor, NetworkPredictor) and predictor.models[0].config.linear.fit:
         return ClosedFormLinear(predictor.models[0].highway)
     return ClosedFormLinear.fit(train, val, train.seq_len)
 

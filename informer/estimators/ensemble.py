@@ -35,7 +35,7 @@ def train_networks(
     Args:
         train: windows to learn from.
         val: windows that choose the best epoch of each network, the highway's penalties, and with
-            `training.shrink` the share of the networks' own part that is kept.
+            a checked highway the share of the networks' own part that is kept.
         config: of the forecaster.
         checkpoint_dir: where a training that was cut off goes on from; a folder in it for each
             member of an ensemble.
@@ -46,8 +46,8 @@ def train_networks(
         The networks, and the epochs of all of them, network by network. The losses are those of
         each network alone, before it is shrunk.
     """
-    networks, history = [], []
-    highway = _highway(train, val, config) if config.model.linear_highway else None
+    networks, history, linear = [], [], config.model.linear
+    highway = _highway(train, val, config) if linear.fit else None
     for member in range(1, config.ensemble + 1):
         training = replace(config.training, seed=config.training.seed + member - 1)
         torch.manual_seed(training.seed)
@@ -62,23 +62,23 @@ def train_networks(
             checkpoint_dir=folder,
             on_epoch=None if on_epoch is None else partial(_report, on_epoch, member),
             on_step=None if on_step is None else partial(_step, on_step, member, config.ensemble),
-            validate_start=highway is not None and not config.training.shrink,
+            validate_start=highway is not None and not linear.is_checked,
         )  # fmt: skip
         networks.append(network)
         history += [replace(record, member=member) for record in result.history]
-    if config.training.shrink:
+    if linear.is_checked:
         shrink(networks, val, config.training.seed)
     return tuple(networks), tuple(history)
 
 
 def _highway(train: Windows, val: Windows, config: ForecasterConfig) -> Tensor:
     """(L, P) the linear map of the networks' highway."""
-    length, training = config.model.seq_len, config.training
+    length, linear = config.model.seq_len, config.model.linear
     ridge = ClosedFormLinear.fit(train, val, length)
-    if training.highway == "ridge":
+    if linear.fit == "ridge":
         return ridge.weight
-    blend = ClosedFormLinear(blended_highway(train, val, length, config.season))
-    share = supported_share(ridge, blend, val) if training.shrink else 1.0
+    blend = ClosedFormLinear(blended_highway(train, val, length, config.frame.season))
+    share = supported_share(ridge, blend, val) if linear.is_checked else 1.0
     return torch.lerp(ridge.weight, blend.weight, share)
 
 

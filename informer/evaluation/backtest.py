@@ -89,7 +89,7 @@ def backtest(
     parts: dict[str, list[pd.DataFrame]] = {"scores": [], "windows": [], "churn": []}
     for name, model in models.items():
         chosen, own = origins[:: strides.get(name, 1)], panel
-        if model.config.frame != config.frame:
+        if model.config.frame.layout != config.frame.layout:
             own = regular_panel(own_rows.get(name, frame), model.config.frame)
             chosen = _same_windows(chosen, panel, own, look_back, config.model.pred_len)
         for kind, table in tested.by(model, own, chosen).items():
@@ -131,7 +131,7 @@ class _Tested:
             )
         targets, frame = self.first.config.frame.targets, model.config.frame
         std = self.first.target_std[[targets.index(name) for name in frame.targets]]
-        scales = mase_scales(panel, self.start, self.first.config.season, len(targets))
+        scales = mase_scales(panel, self.start, self.first.config.frame.season, len(targets))
         log = OriginLog(panel, frame, self.panel.grid, std, self.stride)
         scores, _ = score_windows(model, panel, origins, (std, scales), log)
         return {"scores": scores, "windows": log.windows(), "churn": log.churn()}

@@ -45,7 +45,7 @@ def train_scales(forecaster: Forecaster, rows: pd.DataFrame, stop: pd.Timestamp)
     config = forecaster.config
     n_targets = len(config.frame.targets)
     panel = regular_panel(rows, config.frame)
-    scales = mase_scales(panel, stop, config.season, n_targets)  # (S, C_t)
+    scales = mase_scales(panel, stop, config.frame.season, n_targets)  # (S, C_t)
     names = series_names(panel.ids, config.frame)
     return pd.DataFrame(
         {

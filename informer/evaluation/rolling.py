@@ -93,7 +93,7 @@ def roll(
     rows = origins[:, None] + np.arange(n_steps)  # (N, P)
     truth = measured(panel, len(config.frame.targets))[rows]  # (N, P, C_t)
     past = regular_panel(joined.history, config.frame)
-    scales = (forecaster.target_std, mase_scales(past, None, config.season, truth.shape[2]))
+    scales = (forecaster.target_std, mase_scales(past, None, config.frame.season, truth.shape[2]))
     return Rolled(
         forecasts=_with_truth(table, truth, is_test=not joined.overlaps),
         scores=_scores(table, truth, scales, panel, origins, config),

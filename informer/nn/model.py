@@ -58,7 +58,7 @@ class Informer(nn.Module):
         self.horizon = Patches(config.pred_len, config.patch_len, is_past=False)
         if config.quantiles:
             self.quantile_head = QuantileHead(config.quantiles)
-        if config.linear_highway:
+        if config.linear.fit:
             self.highway: Tensor
             self.register_buffer("highway", torch.zeros(config.seq_len, config.pred_len))
             nn.init.zeros_(self.projection.weight)
@@ -79,7 +79,7 @@ class Informer(nn.Module):
             x_enc: (B, L, enc_in) scaled values of the past.
             x_mark_enc: (B, L, M) their calendar features.
             x_dec: (B, label_len + P, dec_in), the last label_len rows of the past followed by
-                zeros (equation 7), or by what `decoder_input` and `padding` say. None makes it
+                zeros (equation 7), or by what `highway` and `padding` say. None makes it
                 here from `x_enc`.
             x_mark_dec: (B, label_len + P, M) calendar features of the decoder's rows.
             generator: A CPU generator from which ProbSparse draws its sampled keys; None takes
@@ -103,7 +103,7 @@ class Informer(nn.Module):
             x_mark_enc, x_mark_dec = (
                 marks.repeat_interleave(config.c_out, dim=0) for marks in (x_mark_enc, x_mark_dec)
             )
-        linear = self._linear_forecast(x_enc) if config.linear_highway else None
+        linear = self._linear_forecast(x_enc) if config.linear.fit else None
         if x_dec is None:
             x_dec = self._decoder_input(x_enc, linear)
         scale = shift = None
@@ -164,7 +164,7 @@ class Informer(nn.Module):
         decoder reads where it reads this forecast.
         """
         config = self.config
-        n_read = config.dec_in if config.decoder_input == "highway" else 0
+        n_read = config.dec_in if config.linear.is_seen else 0
         past = x_enc[..., -max(config.c_out, n_read) :]  # (B, L, n)
         last = past[:, -1:]
         return torch.einsum("blc,lp->bpc", past - last, self.highway) + last
@@ -176,7 +176,7 @@ class Informer(nn.Module):
         """
         config = self.config
         start = x_enc[:, x_enc.shape[1] - config.label_len :, -config.dec_in :]
-        if config.decoder_input == "highway":
+        if config.linear.is_seen:
             assert linear is not None
             horizon = linear[..., -config.dec_in :]
         else:
@@ -187,7 +187,7 @@ class Informer(nn.Module):
         """Scale the decoder's input as the past is scaled; zeros for the horizon stay zeros."""
         n_channels = x_dec.shape[2]
         scaled = (x_dec - mean[..., -n_channels:]) / std[..., -n_channels:]
-        if self.config.decoder_input == "highway":
+        if self.config.linear.is_seen:
             return scaled
         n_start = self.config.label_len
         return torch.cat((scaled[:, :n_start], x_dec[:, n_start:]), dim=1)
@@ -208,10 +208,11 @@ def _check_config(config: InformerConfig) -> None:
             f"seq_len={config.seq_len}{tokens} cannot be halved for each of "
             f"{len(config.e_layers)} encoders; lengthen seq_len or shorten e_layers."
         )
-    if config.linear_highway and config.c_out > config.enc_in:
+    if config.linear.fit and config.c_out > config.enc_in:
         raise ConfigError(
-            f"linear_highway forecasts c_out={config.c_out} channels from enc_in={config.enc_in}; "
-            "it needs each in its input, so lower c_out or switch it off."
+            f"highway={config.highway} forecasts c_out={config.c_out} channels from "
+            f"enc_in={config.enc_in}; it needs each in its input, so lower c_out or set highway to "
+            "none."
         )
     widest = max(config.dec_in, config.c_out)
     if config.instance_norm and widest > config.enc_in:

@@ -124,7 +124,7 @@ def score(forecaster: Forecaster, setting: Setting, origins: torch.Tensor) -> di
         origins: (N,) rows of the panel that are the first forecast step.
     """
     config, start = forecaster.config, setting.split.test_start
-    scale = mase_scales(setting.panel, start, config.season, len(config.frame.targets))
+    scale = mase_scales(setting.panel, start, config.frame.season, len(config.frame.targets))
     table, _ = score_windows(forecaster, setting.panel, origins, (forecaster.target_std, scale))
     if not table["n"].sum():
         raise FrameError("no value of the test rows was measured. Move the split or supply rows.")

@@ -19,7 +19,7 @@ from informer.errors import ConfigError
 from informer.estimators import CLASSICAL, Baseline, require_library
 from tasks.benchmark.source import Foreign, name_of, read_foreign
 from tasks.rows import find_dataset, outliers_as_missing, read, read_contract
-from tasks.settings import Home, RunConfig, load_config
+from tasks.settings import Home, RunConfig, load_config, with_relatives
 
 __all__ = ["INFORMER", "PARTS", "Options", "Setting", "prepare"]
 
@@ -62,7 +62,8 @@ class Setting:
         conf: the configuration as it was named.
         data: what the data are called in the table.
         config: the configuration, at no horizon yet.
-        overridden: dotted fields that the command has set, which no horizon changes.
+        overridden: dotted fields that the command has set, also by their retired names. No
+            horizon changes them.
         rows: regular rows, NaN where nothing was measured.
         panel: the same rows, gaps filled.
         split: where validation and test begin and end.
@@ -129,7 +130,7 @@ def prepare(options: Options, home: Home) -> Setting:
         conf=options.conf,
         data=name_of(source, home),
         config=config,
-        overridden=frozenset(_values(asked)),
+        overridden=with_relatives(_values(asked)),
         rows=rows,
         panel=panel,
         split=config.split.resolve(panel.grid[0], panel.grid[-1], config.frame.freq),
@@ -167,13 +168,14 @@ def _settle(
 
     A split that these data cannot have gives way to shares.
     """
-    is_split_asked = any(key.startswith("split.") for key in _values(asked))
+    said = with_relatives(_values(asked))
+    is_split_asked = any(key.startswith("split.") for key in said)
 
     def load(values: Mapping[str, Any]) -> RunConfig:
         implied = [
             f"{key}={json.dumps(value)}"
             for key, value in values.items()
-            if not (is_split_asked and key.startswith("split."))
+            if key not in said and not (is_split_asked and key.startswith("split."))
         ]
         return load_config(conf, (*implied, *asked), conf_dir=home.conf_dir)
 

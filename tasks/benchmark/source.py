@@ -105,7 +105,7 @@ def read_foreign(
         "frame.freq": freq,
         "frame.time_zone": clock.zone,
         "frame.max_gap": MAX_GAP,
-        "baselines.season": season_of(freq),
+        "frame.season": season_of(freq),
     }
     return Foreign(rows, False, values, (*warnings, *told))
 
@@ -124,7 +124,7 @@ def _of_step(freq: str, config: RunConfig) -> dict[str, Any]:
     """What changes with the step: the season, and the months of the ETT tables."""
     if pandas_offset(freq) == pandas_offset(config.frame.freq):
         return {}
-    values: dict[str, Any] = {"baselines.season": season_of(freq)}
+    values: dict[str, Any] = {"frame.season": season_of(freq)}
     if pandas_offset(freq) == pandas_offset(QUARTER):
         parts = {"train": ETT_MINUTE.train, "val": ETT_MINUTE.val, "test": ETT_MINUTE.test}
     else:

@@ -78,10 +78,10 @@ def check_engine(config: ForecastConfig) -> None:
     Raises:
         ConfigError: it is not.
     """
-    if config.engine == "dask" and importlib.util.find_spec("prefect_dask") is None:
+    if config.dask is not None and importlib.util.find_spec("prefect_dask") is None:
         raise ConfigError(
-            "forecast.engine=dask needs the package prefect-dask, which is not installed. "
-            "Run: pip install 'informer-pipeline[scale]', or set forecast.engine=sequential."
+            f"forecast.dask={config.dask} needs the package prefect-dask, which is not installed. "
+            "Run: pip install 'informer-pipeline[scale]', or set forecast.dask=null."
         )
 
 
@@ -135,10 +135,10 @@ def run_chunks(chunks: Sequence[Chunk], config: ForecastConfig) -> list[Part]:
     A single chunk stays in this process: no cluster is worth its start.
 
     Raises:
-        StoreError: no scheduler answers at `config.dask_address`; and what `forecast_chunk` raises.
+        StoreError: no scheduler answers at the address; and what `forecast_chunk` raises.
         PipelineError: workers died over a chunk.
     """
-    if config.engine == "sequential" or len(chunks) == 1:
+    if config.dask is None or len(chunks) == 1:
         return [forecast_chunk(chunk) for chunk in chunks]
     with known_api(), _dask(config) as runner:
         futures = [runner.submit(forecast_chunk, {"chunk": chunk}) for chunk in chunks]
@@ -160,20 +160,21 @@ def _dask(config: ForecastConfig) -> Iterator[Any]:
     from distributed import KilledWorker
     from prefect_dask import DaskTaskRunner
 
-    if config.dask_address is not None:
-        runner = DaskTaskRunner(address=config.dask_address)
+    if isinstance(config.dask, str):
+        runner = DaskTaskRunner(address=config.dask)
     else:
-        own = {"n_workers": config.n_workers, "threads_per_worker": 1}
+        own = {"n_workers": config.dask, "threads_per_worker": 1}
         runner = DaskTaskRunner(cluster_kwargs=own | {"dashboard_address": "127.0.0.1:0"})
     with runner:
-        if config.dask_address is not None:
-            _connect(runner, config.dask_address)
+        if isinstance(config.dask, str):
+            _connect(runner, config.dask)
         try:
             yield runner
         except KilledWorker as error:
             raise PipelineError(
                 f"the Dask cluster lost its workers over a chunk of {config.chunk_series} series, "
-                "most likely for want of memory. Lower forecast.chunk_series or forecast.n_workers."
+                "most likely for want of memory. Lower forecast.chunk_series, or the number of "
+                "the cluster's processes (forecast.dask)."
             ) from error
 
 
@@ -183,5 +184,5 @@ def _connect(runner: Any, address: str) -> None:  # noqa: ANN401 -- an optional 
     except OSError as error:
         raise StoreError(
             f"no Dask scheduler answers at {address}: {' '.join(str(error).split())[:200]}. Start "
-            "one (dask scheduler), or correct forecast.dask_address."
+            "one (dask scheduler), or correct forecast.dask."
         ) from None  # a wrong address is not tried again

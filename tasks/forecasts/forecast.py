@@ -110,7 +110,7 @@ def check_forecast(config: RunConfig, home: Home) -> None:
     """Make sure, before any work is done, that forecasts can be made and written.
 
     Raises:
-        ConfigError: `forecast.engine` is not installed.
+        ConfigError: what `forecast.dask` needs is not installed.
         StoreError: the folder of the forecasts cannot be written.
     """
     check_engine(config.forecast)

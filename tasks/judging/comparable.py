@@ -50,7 +50,7 @@ def made_comparable(
     reason = difference(served.config, new)
     if reason:
         return Compared(served, reason=reason)
-    if served.config.frame == new.frame:
+    if served.config.frame.layout == new.frame.layout:
         return Compared(served)
     frame = replace(
         served.config.frame, time_column=new.frame.time_column, id_column=new.frame.id_column

@@ -52,7 +52,7 @@ def score_windows(forecaster: Forecaster, experiment: Experiment) -> Scored:
     """Forecast every window whose horizon lies in the test rows; none is left out."""
     config, panel, origins = forecaster.config, experiment.panel, experiment.test_origins
     test_start, n_targets = experiment.split.test_start, len(config.frame.targets)
-    scales = mase_scales(panel, test_start, config.season, n_targets)
+    scales = mase_scales(panel, test_start, config.frame.season, n_targets)
     scores, forecast = score(forecaster, panel, origins, (forecaster.target_std, scales))
     rows = origins.numpy()[:, None] + np.arange(config.model.pred_len)  # (N, P)
     truth = measured(panel, n_targets)[rows]  # (N, P, C_t)

@@ -35,7 +35,7 @@ WORDS = {
     "epochs is": "train_epochs is",
     "series '', the longest,": "the file",
     "series ''": "the file",
-    "seq_len, look_back or pred_len": "--seq_len or --pred_len",
+    "seq_len, linear_look_back or pred_len": "--seq_len or --pred_len",
 }
 
 

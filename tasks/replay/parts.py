@@ -72,7 +72,7 @@ def split_of(known: pd.DataFrame, parts: SplitConfig, config: RunConfig) -> Spli
         ) from error
     offset = pandas_offset(frame.freq)
     n_train = len(pd.date_range(first, split.val_start, freq=offset, inclusive="left"))
-    needed = max(config.model.seq_len, config.baselines.look_back) + config.model.pred_len
+    needed = max(config.model.seq_len, config.baselines.linear_look_back) + config.model.pred_len
     if n_train < needed:
         raise ConfigError(
             f"of the rows known at {last}, {n_train} steps before {split.val_start} are left to "

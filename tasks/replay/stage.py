@@ -38,7 +38,7 @@ class Stage:
         self.stream, self.models, self.why = stream, models, why
         self.first, judged, self.first_cost = models.first()
         self.verdict = judged.ruling.reason
-        self.scales: Scales = stream.scales(models.informer.target_std, config.baselines.season)
+        self.scales: Scales = stream.scales(models.informer.target_std, config.frame.season)
 
 
 @task(name="stage", cache_policy=NO_CACHE)

@@ -80,7 +80,7 @@ def history(prepared: Prepared, frame: FrameConfig) -> Panel:
     number of series; those that nobody used for `ROWS_KEPT` are removed.
     """
     path, before = prepared.snapshot.path, prepared.split.test_start
-    digest = hashlib.sha256(json.dumps([asdict(frame), str(before)]).encode()).hexdigest()[:8]
+    digest = hashlib.sha256(json.dumps([frame.layout, str(before)]).encode()).hexdigest()[:8]
     folder = path.with_name(f"{path.stem}-{digest}{ROWS_SUFFIX}")
     panel = map_panel(path, frame, folder, before=before)
     os.utime(folder)

@@ -24,6 +24,7 @@ from .home import (
     without_password as without_password,
 )
 from .locks import give_locks_back as give_locks_back
+from .retired import with_relatives as with_relatives
 from .sections import (
     Dimension as Dimension,
     ForecastConfig as ForecastConfig,

@@ -1,7 +1,8 @@
 """The configuration of a run: YAML in, one validated and frozen `RunConfig` out.
 
 `conf/base.yaml`, then the pipeline's own file, then `key=value` overrides; a wrong name or value
-is reported with its path. The library's dataclasses nest here and keep their own checks.
+is reported with its path. The library's dataclasses nest here and keep their own checks. Names of
+earlier versions are read too, see `retired.py`.
 """
 
 from __future__ import annotations
@@ -13,12 +14,14 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, model_validator
 from pydantic_core import ErrorDetails
 
 from informer.config import ForecasterConfig, FrameConfig, InformerConfig, TrainingConfig
 from informer.data import Split, SplitConfig
 from informer.errors import ConfigError
+from informer.network import NetworkConfig
+from tasks.settings import retired
 from tasks.settings.sections import (
     BaselineConfig,
     BenchmarkConfig,
@@ -35,7 +38,7 @@ from tasks.settings.sections import (
 
 __all__ = ["RunConfig", "load_config"]
 
-DERIVED = ("enc_in", "dec_in", "c_out", "freq", "quantiles")
+DERIVED = tuple(name.partition(".")[2] for name in retired.DERIVED)
 
 
 class RunConfig(Section):
@@ -51,7 +54,7 @@ class RunConfig(Section):
     """Which columns of the data are what."""
     split: SplitConfig = SplitConfig()
     """Which rows train, which stop the training, which judge."""
-    model: InformerConfig = InformerConfig()
+    model: NetworkConfig = NetworkConfig()
     """The network."""
     train: TrainingConfig = TrainingConfig()
     """How the network is fitted."""
@@ -74,6 +77,12 @@ class RunConfig(Section):
     benchmark: BenchmarkConfig = BenchmarkConfig()
     """What `informer benchmark` runs where the command does not say."""
 
+    @model_validator(mode="before")
+    @classmethod
+    def _read_retired(cls, raw: object) -> object:
+        """Read what a server keeps of deployments and runs that an earlier version made."""
+        return retired.settle(raw) if isinstance(raw, dict) else raw
+
     def model_post_init(self, _context: object) -> None:
         """Check across sections what no section can see alone."""
         self.forecaster("1970-01-01")
@@ -85,11 +94,10 @@ class RunConfig(Section):
         """The library's configuration, validation rows beginning at `val_start`."""
         return ForecasterConfig(
             frame=self.frame,
-            model=self.model,
+            model=InformerConfig(**vars(self.model)),
             training=self.train,
             val=val_start,
-            season=self.baselines.season,
-            look_back=self.baselines.look_back,
+            linear_look_back=self.baselines.linear_look_back,
             ensemble=self.ensemble,
             classical_rows=self.baselines.classical_rows,
         )
@@ -118,9 +126,10 @@ class RunConfig(Section):
     def with_values(self, values: Mapping[str, Any]) -> RunConfig:
         """A copy with dotted fields replaced, such as `{"model.d_model": 64}`, and checked anew."""
         raw = self.model_dump(mode="json")
+        said = retired.make_way(raw, set(values))
         for key, value in values.items():
             _set_dotted(raw, key, value)
-        return _build(raw, self.name)
+        return _build(raw, self.name, said)
 
 
 def load_config(conf: str, overrides: Sequence[str] = (), *, conf_dir: Path) -> RunConfig:
@@ -136,17 +145,13 @@ def load_config(conf: str, overrides: Sequence[str] = (), *, conf_dir: Path) -> 
     """
     path = _find_conf(conf, conf_dir)
     base = conf_dir / "base.yaml"
-    raw = _merge(_read_yaml(base) if base.exists() else {}, _read_extended(path, conf_dir))
-    for override in overrides:
-        key, separator, text = override.partition("=")
-        if not separator or not key:
-            raise ConfigError(
-                f"{override!r} is no override; write key=value, such as model.d_model=64."
-            )
-        try:
-            value = yaml.safe_load(text)
-        except yaml.YAMLError as error:
-            raise ConfigError(f"the value of {override!r} is no YAML; quote it.") from error
+    raw: dict[str, Any] = {}
+    said: set[str] = set()
+    for file in [*([base] if base.exists() else []), *_extended(path, conf_dir)]:
+        raw = _laid(raw, file, said)
+    values = dict(_override(text) for text in overrides)
+    said |= retired.make_way(raw, _named(values))
+    for key, value in values.items():
         _set_dotted(raw, key, value)
     derived = sorted(set(raw.get("model") or {}) & set(DERIVED))
     if derived:
@@ -155,7 +160,23 @@ def load_config(conf: str, overrides: Sequence[str] = (), *, conf_dir: Path) -> 
             "frame.features and frame.freq, or from train.loss. Remove it."
         )
     raw.setdefault("name", path.stem.lower())
-    return _build(raw, path.name).with_space(conf_dir)
+    return _build(raw, path.name, said).with_space(conf_dir)
+
+
+def _override(text: str) -> tuple[str, Any]:
+    key, separator, value = text.partition("=")
+    if not separator or not key:
+        raise ConfigError(f"{text!r} is no override; write key=value, such as model.d_model=64.")
+    try:
+        return key, yaml.safe_load(value)
+    except yaml.YAMLError as error:
+        raise ConfigError(f"the value of {text!r} is no YAML; quote it.") from error
+
+
+def _named(values: Mapping[str, Any]) -> set[str]:
+    """The dotted names that overrides set; one may set a whole section."""
+    sections = {key: value for key, value in values.items() if isinstance(value, dict)}
+    return set(values) | retired.names_in(sections)
 
 
 def _find_conf(conf: str, conf_dir: Path) -> Path:
@@ -171,19 +192,29 @@ def _find_conf(conf: str, conf_dir: Path) -> Path:
     )
 
 
-def _read_extended(path: Path, conf_dir: Path, below: tuple[Path, ...] = ()) -> dict[str, Any]:
-    """A file over the one that it `extends`, and so on."""
-    raw = _read_yaml(path)
-    parent = raw.pop("extends", None)
+def _extended(path: Path, conf_dir: Path, below: tuple[Path, ...] = ()) -> list[Path]:
+    """The file that a file `extends`, the one that that one extends and so on, and last itself."""
+    parent = _read_yaml(path).get("extends")
     if parent is None:
-        return raw
+        return [path]
     chain = (*below, path.resolve())
     found = _find_conf(str(parent), conf_dir)
     if found.resolve() in chain:
         raise ConfigError(
             f"{path.name} extends {parent}, which extends it in turn. Take one `extends` out."
         )
-    return _merge(_read_extended(found, conf_dir, chain), raw)
+    return [*_extended(found, conf_dir, chain), path]
+
+
+def _laid(under: dict[str, Any], file: Path, said: set[str]) -> dict[str, Any]:
+    """A file over what lies below it; the retired names in it are added to `said`."""
+    over = _read_yaml(file)
+    over.pop("extends", None)
+    try:
+        said |= retired.make_way(under, retired.names_in(over))
+    except ConfigError as error:
+        raise ConfigError(f"{file.name}: {error}") from error
+    return _merge(under, over)
 
 
 def _read_yaml(path: Path) -> dict[str, Any]:
@@ -223,8 +254,8 @@ def _set_dotted(raw: dict[str, Any], key: str, value: object) -> None:
 
 def _require_searchable(key: str) -> None:
     section, _, name = key.partition(".")
-    known = {"model": InformerConfig, "train": TrainingConfig}.get(section)
-    names = {field.name for field in fields(known)} - set(DERIVED) if known else set()
+    known = {"model": NetworkConfig, "train": TrainingConfig}.get(section)
+    names = {field.name for field in fields(known)} if known else set()
     if name not in names:
         raise ConfigError(
             f"tune.space: {key} is no field that can be searched; use fields of model and train, "
@@ -232,9 +263,11 @@ def _require_searchable(key: str) -> None:
         )
 
 
-def _build(raw: dict[str, Any], origin: str) -> RunConfig:
+def _build(raw: dict[str, Any], origin: str, said: set[str] | None = None) -> RunConfig:
     try:
-        return RunConfig.model_validate(raw)
+        return RunConfig.model_validate(retired.settle(raw, said))
+    except ConfigError as error:
+        raise ConfigError(f"{origin}: {error}") from error
     except ValidationError as error:
         problems = "; ".join(_explain(problem) for problem in error.errors())
         raise ConfigError(f"{origin}: {problems}") from error

@@ -22,6 +22,7 @@ __all__ = [
 ]  # fmt: skip
 
 Choice = bool | int | float | str
+ADDRESS = r"[a-z]+://[^\s/]+:\d+"
 CRON = r"^\S+( +\S+){4}$"  # five fields; Prefect reads the values
 
 
@@ -83,9 +84,7 @@ class BaselineConfig(Section):
         default=("seasonal_naive", "linear", "naive"), min_length=1
     )
     """Which of them every evaluation and promotion shows, and FALLBACK may serve."""
-    season: int = Field(default=24, ge=1)
-    """Steps in a season: what seasonal naive repeats and MASE divides by."""
-    look_back: int = Field(default=96, ge=1)
+    linear_look_back: int = Field(default=96, ge=1)
     """Steps of history that the closed-form linear model reads."""
     classical_rows: int = Field(default=336, ge=1)
     """Steps of history that a classical model is fitted on, anew for each forecast."""
@@ -141,22 +140,30 @@ class ForecastConfig(Section):
     """How old the last row may be by the clock, such as 36h; empty: any age."""
     chunk_series: int = Field(default=1000, ge=1)
     """Series that are forecast at once, which bounds the memory; more of them make more chunks."""
-    engine: Literal["sequential", "dask"] = "sequential"
-    """What runs the chunks: one after another in the flow's process, or a Dask cluster."""
-    n_workers: int = Field(default=2, ge=1)
-    """Processes of the Dask cluster that is started on this machine for a run."""
-    dask_address: str | None = Field(default=None, pattern=r"^[a-z]+://[^\s/]+:\d+$")
-    """A Dask scheduler to use instead, such as tcp://host:8786; its workers share our folders."""
+    dask: int | str | None = None
+    """What forecasts the chunks. Empty: this process, one after another. A whole number: a Dask
+    cluster of so many processes, which the run starts here. An address such as tcp://host:8786:
+    the Dask cluster of that scheduler, whose workers share our folders."""
 
     @field_validator("every", "max_age")
     @classmethod
     def _is_duration(cls, text: str | None) -> str | None:
         return _checked(text)
 
-    def model_post_init(self, _context: object) -> None:
-        """Refuse an address that nothing would use."""
-        if self.dask_address is not None and self.engine != "dask":
-            raise ValueError("dask_address is set, but engine is not dask; set engine: dask")
+    @field_validator("dask", mode="before")
+    @classmethod
+    def _is_cluster(cls, value: object) -> object:
+        if isinstance(value, str) and value.isdecimal():  # as a form in a browser gives a number
+            value = int(value)
+        is_count = isinstance(value, int) and not isinstance(value, bool) and value >= 1
+        is_address = isinstance(value, str) and re.fullmatch(ADDRESS, value)
+        if value is None or is_count or is_address:
+            return value
+        raise ValueError(
+            f"{value!r} is no place for the chunks; write null for this process, a whole number "
+            "from 1 on for a Dask cluster of so many processes here, or the address of a Dask "
+            "scheduler such as tcp://host:8786"
+        )
 
 
 class MonitorConfig(Section):

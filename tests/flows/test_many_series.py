@@ -195,7 +195,7 @@ dask = pytest.mark.skipif(
 @dask
 def test_a_dask_cluster_of_two_gives_the_same_rows(trained, tmp_path):
     forecast(tmp_path / "once")
-    made = forecast(tmp_path / "dask", IN_TWOS, "forecast.engine=dask", "forecast.n_workers=2")
+    made = forecast(tmp_path / "dask", IN_TWOS, "forecast.dask=2")
     assert len(parts_of(Path(made["path"]))) == 3
     same_rows(read_vintages(tmp_path / "once"), read_vintages(tmp_path / "dask"))
     assert list((tmp_path / "dask").iterdir()) == [Path(made["path"])]
@@ -208,7 +208,7 @@ def test_a_cluster_that_is_there_is_used_and_stays(trained, tmp_path):
     with LocalCluster(
         n_workers=1, threads_per_worker=1, dashboard_address="127.0.0.1:0"
     ) as cluster:
-        named = ("forecast.engine=dask", f"forecast.dask_address={cluster.scheduler_address}")
+        named = (f"forecast.dask={cluster.scheduler_address}",)
         assert forecast(tmp_path, IN_TWOS, *named)["vintages"] == 1
         assert forecast(tmp_path, IN_TWOS, *named)["vintages"] == 0
     assert len(read_vintages(tmp_path)) == 60
@@ -218,7 +218,7 @@ def test_a_cluster_that_is_there_is_used_and_stays(trained, tmp_path):
 def test_where_no_scheduler_answers_the_message_says_so(prefect_server):
     import dask
 
-    config = ForecastConfig(engine="dask", dask_address="tcp://127.0.0.1:9")
+    config = ForecastConfig(dask="tcp://127.0.0.1:9")
     with (
         dask.config.set({"distributed.comm.timeouts.connect": "1s"}),
         pytest.raises(StoreError, match=r"no Dask scheduler answers at tcp://127\.0\.0\.1:9"),

@@ -16,7 +16,7 @@ from tasks.settings import Home
 
 TINY = (
     "tiny", "name=played", "split.train=null", "split.val=48", "split.test=60", "train.epochs=1",
-    "model.linear_highway=true", "forecast.every=12h", "monitor.window=3d",
+    "model.highway=ridge", "forecast.every=12h", "monitor.window=3d",
     "monitor.min_forecasts=3", "promote.spread_seeds=1", "evaluate.stride=1",
 )  # fmt: skip
 

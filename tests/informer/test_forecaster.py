@@ -25,7 +25,7 @@ CONFIG = ForecasterConfig(
         seq_len=24, label_len=12, pred_len=6, d_model=8, n_heads=2, d_ff=16, e_layers=1
     ),
     training=TrainingConfig(epochs=1, steps_per_epoch=3, learning_rate=1e-3),
-    look_back=30,
+    linear_look_back=30,
 )
 
 
@@ -104,8 +104,8 @@ def test_the_scaler_has_seen_the_train_rows_only():
 MODERN = replace(
     CONFIG,
     model=replace(
-        CONFIG.model, instance_norm=True, linear_highway=True, channel_independent=True,
-        patch_len=4, decoder_input="highway",
+        CONFIG.model, instance_norm=True, highway="ridge_seen", channel_independent=True,
+        patch_len=4,
     ),
     training=replace(CONFIG.training, loss="pinball", weight_average="ema"),
     ensemble=2,
@@ -251,9 +251,9 @@ def test_an_ensemble_forecasts_the_mean_of_networks_that_differ_by_seed(tmp_path
 
 
 def test_a_training_over_the_highway_is_never_worse_than_the_linear_model():
-    model = replace(CONFIG.model, linear_highway=True)
+    model = replace(CONFIG.model, highway="ridge")
     training = replace(CONFIG.training, learning_rate=10.0, epochs=2)
-    config = replace(CONFIG, model=model, training=training, look_back=24)
+    config = replace(CONFIG, model=model, training=training, linear_look_back=24)
     found = Forecaster.fit(history(), config)
     assert best_val_loss(found.history) == found.history[0].val_loss
     linear = Forecaster.fit(history(), config, estimator="linear").predict(history())
@@ -261,9 +261,8 @@ def test_a_training_over_the_highway_is_never_worse_than_the_linear_model():
 
 
 def test_a_shrunk_ensemble_over_a_blended_highway_is_saved_as_any_other(tmp_path):
-    model = replace(CONFIG.model, linear_highway=True)
-    training = replace(CONFIG.training, highway="blend", shrink=True)
-    config = replace(CONFIG, model=model, training=training, ensemble=2)
+    model = replace(CONFIG.model, highway="blend_checked")
+    config = replace(CONFIG, model=model, ensemble=2)
     found = Forecaster.fit(history(), config)
     assert min(record.epoch for record in found.history) == 1  # no epoch 0 to fall back to
     one, other = found.predictor.models
@@ -273,29 +272,21 @@ def test_a_shrunk_ensemble_over_a_blended_highway_is_saved_as_any_other(tmp_path
 
 
 def test_a_blended_highway_is_another_than_the_linear_model_and_whole_where_nothing_shrinks_it():
-    model = replace(CONFIG.model, linear_highway=True)
     found = [
         Forecaster.fit(
-            history(),
-            replace(CONFIG, model=model, training=replace(CONFIG.training, highway=highway)),
+            history(), replace(CONFIG, model=replace(CONFIG.model, highway=highway))
         ).predictor.models[0].highway
         for highway in ("ridge", "blend")
     ]  # fmt: skip
     assert float((found[1] - found[0]).abs().max()) > 1e-3
 
 
-@pytest.mark.parametrize(
-    ("values", "message"),
-    [
-        ({"shrink": True}, "shrink would not be read"),
-        ({"highway": "blend"}, "highway would not be read"),
-        ({"shrink": True, "loss": "pinball"}, "shrink scales one value"),
-        ({"highway": "mean"}, "use one of ridge, blend"),
-    ],
-)
-def test_an_option_of_the_highway_that_cannot_be_is_refused(values, message):
-    with pytest.raises(ConfigError, match=message):
-        replace(CONFIG, training=replace(CONFIG.training, **values))
+def test_a_checked_highway_under_a_loss_of_quantiles_is_refused():
+    model = replace(CONFIG.model, highway="blend_checked")
+    training = replace(CONFIG.training, loss="pinball")
+    with pytest.raises(ConfigError, match="set highway to blend_seen, or another loss"):
+        replace(CONFIG, model=model, training=training)
+    replace(CONFIG, model=replace(model, highway="blend_seen"), training=training)
 
 
 def test_a_network_of_quantiles_forecasts_its_median():

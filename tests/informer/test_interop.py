@@ -163,10 +163,8 @@ def test_files_that_are_no_checkpoints_are_named(flags, tmp_path):
 
 @pytest.mark.parametrize("part", BESIDE_THE_PAPER)
 def test_a_network_that_the_reference_does_not_have_is_not_written(part, flags, tmp_path):
-    values = {"patch_len": 2, "quantiles": (0.5,), "decoder_input": "highway"}
+    values = {"patch_len": 2, "quantiles": (0.5,), "highway": "ridge"}
     setting = {part: values.get(part, True)}
-    if part == "decoder_input":
-        part, setting = "linear_highway", setting | {"linear_highway": True}
     model = Informer(InformerConfig(**flags, **setting))
     with pytest.raises(ConfigError, match=part):
         save_reference_checkpoint(model, tmp_path / "checkpoint.pth")

@@ -61,7 +61,7 @@ def forecaster() -> Forecaster:
     config = ForecasterConfig(
         frame=FrameConfig(columns=("y",), freq="h", max_gap=3),
         model=InformerConfig(seq_len=24, label_len=12, pred_len=6),
-        look_back=24,
+        linear_look_back=24,
         val=24,
     )
     times = pd.date_range("2024-01-01", periods=120, freq="h")

@@ -26,7 +26,7 @@ tune:
   n_trials: 2
   epochs: 1
   space: {train.learning_rate: {low: 1.0e-3, high: 1.0e-1, log: true}}
-baselines: {season: 24, look_back: 24}
+baselines: {linear_look_back: 24}
 benchmark: {horizons: [4, 6], seeds: 2, from_horizon: {6: {train.steps_per_epoch: 2}}}
 """
 CONTRACT = """\

@@ -175,6 +175,13 @@ def test_a_folder_of_another_configuration_is_refused(stored, tmp_path):
         map_panel(stored, other, tmp_path / "panel")
 
 
+def test_a_folder_serves_every_season_of_its_rows(stored, tmp_path):
+    weekly = map_panel(stored, replace(FRAME, season=168), tmp_path / "panel")
+    assert_same(weekly, map_panel(stored, FRAME, tmp_path / "panel"))
+    (place,) = tmp_path.glob("panel/panel.json")
+    assert "season" not in place.read_text()  # so folders of earlier versions are opened too
+
+
 def test_missing_columns_are_named(stored, tmp_path):
     other = FrameConfig(columns=("z", "y"), target="y", features="MS")
     with pytest.raises(FrameError, match=r"lacks the columns \['z'\]"):

@@ -16,7 +16,7 @@ from informer.nn import Informer
 
 CONFIG = InformerConfig(
     enc_in=1, dec_in=1, c_out=1, seq_len=8, label_len=4, pred_len=2, d_model=8, n_heads=2, d_ff=8,
-    linear_highway=True, instance_norm=True,
+    highway="ridge", instance_norm=True,
 )  # fmt: skip
 
 

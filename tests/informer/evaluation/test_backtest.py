@@ -12,7 +12,7 @@ from informer.errors import FrameError
 CONFIG = ForecasterConfig(
     frame=FrameConfig(id_column=None, columns=("y",), target="y"),
     model=InformerConfig(seq_len=24, label_len=12, pred_len=6, d_model=8, n_heads=2, d_ff=16),
-    look_back=30,
+    linear_look_back=30,
 )
 TIMES = pd.date_range("2024-01-01", periods=240, freq="h")
 TEST = (TIMES[200], TIMES[-1] + pd.Timedelta("1h"))

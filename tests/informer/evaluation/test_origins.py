@@ -18,7 +18,7 @@ FRAME = FrameConfig(columns=("a", "b"), target="b", features="M")
 CONFIG = ForecasterConfig(
     frame=FRAME,
     model=InformerConfig(seq_len=24, label_len=12, pred_len=6, d_model=8, n_heads=2, d_ff=16),
-    look_back=24,
+    linear_look_back=24,
 )
 TIMES = pd.date_range("2024-01-01", periods=240, freq="h")
 TEST = (TIMES[200], TIMES[-1] + pd.Timedelta("1h"))
@@ -140,12 +140,14 @@ def test_a_model_that_reads_other_columns_is_scored_on_the_same_windows(models):
     frame.loc[:29, "c"] = np.nan  # so that its panel of x begins 30 steps later
     other = FrameConfig(columns=("c", "b", "a"), target="a", features="M", max_gap=9)
     past = frame[frame["ds"] < TEST[0]]
-    config = ForecasterConfig(frame=other, model=CONFIG.model, look_back=24)
+    config = ForecasterConfig(frame=other, model=CONFIG.model, linear_look_back=24)
     naive = Forecaster.fit(past, config, estimator="naive")
     names = {"x/a", "x/b", "y/a", "y/b"}
     three = FrameConfig(columns=("a", "b", "c"), target="b", features="M", max_gap=9)
     first = Forecaster.fit(
-        past, ForecasterConfig(frame=three, model=CONFIG.model, look_back=24), estimator="naive"
+        past,
+        ForecasterConfig(frame=three, model=CONFIG.model, linear_look_back=24),
+        estimator="naive",
     )
     found = backtest({"first": first, "other": naive}, frame, TEST, own_rows={"other": frame})
     table = found.windows[found.windows["unique_id"].isin(names)]

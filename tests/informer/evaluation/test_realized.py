@@ -67,7 +67,7 @@ def test_scales_are_the_scalers_deviation_and_the_seasonal_difference_of_the_tra
     )  # fmt: skip
     config = ForecasterConfig(
         frame=frame, model=InformerConfig(seq_len=12, label_len=6, pred_len=4),
-        training=TrainingConfig(), val=48, season=24,
+        training=TrainingConfig(), val=48,
     )  # fmt: skip
     forecaster = Forecaster.fit(rows, config, estimator="naive")
     stop = pd.Timestamp("2024-01-07")

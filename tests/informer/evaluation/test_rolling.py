@@ -33,7 +33,7 @@ def config_for(features: str, id_column: str | None = None) -> ForecasterConfig:
             seq_len=24, label_len=12, pred_len=P, d_model=8, n_heads=2, d_ff=16, e_layers=1
         ),
         training=TrainingConfig(epochs=1, steps_per_epoch=3, learning_rate=1e-3),
-        look_back=24,
+        linear_look_back=24,
     )
 
 

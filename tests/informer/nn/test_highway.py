@@ -22,7 +22,7 @@ def inputs() -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
 
 @pytest.mark.parametrize("instance_norm", [False, True])
 def test_an_untrained_network_forecasts_as_the_linear_model(instance_norm):
-    config = InformerConfig(**SIZES, linear_highway=True, instance_norm=instance_norm)
+    config = InformerConfig(**SIZES, highway="ridge", instance_norm=instance_norm)
     model = Informer(config).eval()
     model.highway.copy_(torch.randn(12, 4))
     x, marks, marks_dec = inputs()
@@ -33,7 +33,7 @@ def test_an_untrained_network_forecasts_as_the_linear_model(instance_norm):
 
 
 def test_the_network_learns_beside_the_highway_which_stays_as_it_is():
-    model = Informer(InformerConfig(**SIZES, linear_highway=True))
+    model = Informer(InformerConfig(**SIZES, highway="ridge"))
     x, marks, marks_dec = inputs()
     model(x, marks, None, marks_dec).square().mean().backward()
     assert model.projection.weight.grad.abs().sum() > 0
@@ -47,5 +47,5 @@ def test_without_the_highway_the_state_is_the_papers():
 
 def test_targets_that_are_no_inputs_have_no_highway():
     sizes = SIZES | {"c_out": 4}
-    with pytest.raises(ConfigError, match="linear_highway"):
-        Informer(InformerConfig(**sizes, linear_highway=True))
+    with pytest.raises(ConfigError, match="highway=ridge forecasts"):
+        Informer(InformerConfig(**sizes, highway="ridge"))

@@ -8,6 +8,7 @@ from hypothesis import given, settings, strategies as st
 
 from informer.config import BESIDE_THE_PAPER, InformerConfig
 from informer.errors import ConfigError
+from informer.network import HIGHWAYS
 from informer.nn.model import Informer
 from informer.nn.tokens import Patches, rows_of_tokens
 
@@ -19,10 +20,9 @@ SMALL = InformerConfig(
 ALL = replace(
     SMALL,
     instance_norm=True,
-    linear_highway=True,
+    highway="ridge_seen",
     channel_independent=True,
     patch_len=5,
-    decoder_input="highway",
 )
 
 
@@ -42,7 +42,7 @@ def make_model(config, *, trained=True):
     model = Informer(config).eval()
     if trained:
         torch.nn.init.normal_(model.projection.weight)
-        if config.linear_highway:
+        if config.linear.fit:
             model.highway.normal_(std=0.1)
     return model
 
@@ -62,22 +62,23 @@ def test_with_every_option_off_the_network_is_the_papers():
     lengths=st.tuples(st.integers(8, 31), st.integers(0, 8), st.integers(1, 13)),
     channels=st.tuples(st.integers(1, 3), st.integers(0, 2)),
     patch_len=st.integers(1, 7),
-    flags=st.tuples(*[st.booleans()] * 4),
+    flags=st.tuples(*[st.booleans()] * 3),
+    highway=st.sampled_from(sorted(HIGHWAYS)),
     levels=st.sampled_from([(), (0.5,), LEVELS]),
     embed=st.sampled_from(["timeF", "fixed"]),
 )
 @settings(max_examples=40, deadline=None)
 def test_any_options_and_odd_lengths_run_and_backends_agree(
-    lengths, channels, patch_len, flags, levels, embed
+    lengths, channels, patch_len, flags, highway, levels, embed
 ):
     n_targets, n_others = channels
-    normed, highway, independent, stacked = flags
+    normed, independent, stacked = flags
     config = replace(
         SMALL,
         seq_len=lengths[0], label_len=lengths[1], pred_len=lengths[2],
         enc_in=n_targets + n_others, dec_in=n_targets + n_others, c_out=n_targets,
-        instance_norm=normed, linear_highway=highway, channel_independent=independent,
-        decoder_input="highway" if highway else "zeros", patch_len=patch_len, quantiles=levels,
+        instance_norm=normed, highway=highway, channel_independent=independent,
+        patch_len=patch_len, quantiles=levels,
         model="informerstack" if stacked else "informer", e_layers=(2, 1) if stacked else 2,
         embed=embed,
     )  # fmt: skip
@@ -131,7 +132,7 @@ def test_the_decoder_reads_the_highways_forecast_for_the_horizon(independent):
     by_hand = torch.cat((x[:, -12:], linear), dim=1)
     y = run(model, (x, marks, None, marks_dec))
     torch.testing.assert_close(y, run(model, (x, marks, by_hand, marks_dec)))
-    zeros = replace(config, decoder_input="zeros")
+    zeros = replace(config, highway="ridge")
     other = make_model(zeros)
     other.load_state_dict(model.state_dict())
     assert not torch.allclose(y, run(other, (x, marks, None, marks_dec)))
@@ -184,9 +185,8 @@ def test_patches_hold_every_row_in_order_and_fill_up_with_the_outermost(n_rows, 
 @pytest.mark.parametrize(
     ("setting", "message"),
     [
-        ({"decoder_input": "highway"}, "set linear_highway to true"),
-        ({"decoder_input": "highway", "linear_highway": True, "padding": 1}, "padding=1 would not"),
-        ({"decoder_input": "ones"}, "use one of zeros, highway"),
+        ({"highway": "blend_seen", "padding": 1}, "padding=1 would not.*or highway to blend"),
+        ({"highway": "mean"}, "use one of none, ridge, blend"),
         ({"patch_len": 0}, "patch_len is 0"),
         ({"channel_independent": True, "dec_in": 2}, "c_out=3 channels from its own past"),
         ({"quantiles": (0.9, 0.5)}, "rising levels"),

@@ -179,21 +179,21 @@ def test_the_draft_of_a_killed_run_goes_with_the_next_and_that_of_a_running_one_
     assert list(tmp_path.iterdir()) == []
 
 
+BAD_DASK = r"forecast\.dask: .*null for .* whole number .* address .* such as tcp://host:8786"
+
+
 def test_an_engine_that_is_not_installed_is_a_mistake_that_names_the_mend(monkeypatch):
     check_engine(ForecastConfig())
     monkeypatch.setitem(sys.modules, "prefect_dask", None)  # what import takes for missing
     with pytest.raises(ConfigError, match=r"pip install 'informer-pipeline\[scale\]', or set"):
-        check_engine(ForecastConfig(engine="dask"))
+        check_engine(ForecastConfig(dask=2))
 
 
 @pytest.mark.parametrize(
     ("override", "message"),
     [
         ("forecast.chunk_series=0", "chunk_series"),
-        ("forecast.n_workers=0", "n_workers"),
-        ("forecast.engine=ray", "engine"),
-        ("forecast.dask_address=tcp://host:8786", "set engine: dask"),
-        ("forecast={engine: dask, dask_address: host}", "dask_address"),
+        *((f"forecast.dask={bad}", BAD_DASK) for bad in ("0", "-1", "true", "2.5", "host", "[2]")),
     ],
 )
 def test_a_bad_value_is_named(override, message):

@@ -31,7 +31,6 @@ def test_the_example_can_be_forecast_even_where_its_window_begins_in_a_gap(id_co
     config = ForecasterConfig(
         frame=FrameConfig(id_column=id_column, max_gap=5),
         model=InformerConfig(seq_len=24, label_len=12, pred_len=6, d_model=8, n_heads=2, d_ff=16),
-        season=24,
     )
     forecaster = Forecaster.fit(rows, config, estimator="seasonal_naive")
     rows.loc[200 - 24 - 5 : 200 - 24 - 1, "y"] = np.nan

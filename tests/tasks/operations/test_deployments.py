@@ -100,7 +100,10 @@ def test_the_form_has_a_meaning_for_every_field_and_a_default_for_what_may_be_le
     assert sorted(required) == [
         "DataConfig.contract", "DataConfig.source", "RunConfig.data", "RunConfig.name",
     ]  # fmt: skip
-    assert definitions["InformerConfig"]["properties"]["attn"]["enum"] == ["prob", "full"]
+    assert definitions["NetworkConfig"]["properties"]["attn"]["enum"] == ["prob", "full"]
+    assert not {"backend", "output_attention", "enc_in"} & {
+        *definitions["NetworkConfig"]["properties"]
+    }
 
 
 @pytest.mark.parametrize(

@@ -29,11 +29,11 @@ CONFIG = RunConfig.model_validate({
     "split": {"train": None, "val": 48, "test": 72},
     "model": {
         "seq_len": 24, "label_len": 12, "pred_len": 6, "d_model": 8, "n_heads": 2, "d_ff": 16,
-        "e_layers": 1, "dropout": 0.0, "linear_highway": True,
+        "e_layers": 1, "dropout": 0.0, "highway": "ridge",
     },
     "train": {"learning_rate": 1e-3, "epochs": 1, "batch_size": 32, "steps_per_epoch": 5},
     "tune": {"n_trials": 0},
-    "baselines": {"models": ["naive"], "look_back": 24},
+    "baselines": {"models": ["naive"], "linear_look_back": 24},
     "promote": {"spread_seeds": 0},
     "forecast": {"every": "12h"},
     "monitor": {
@@ -58,7 +58,7 @@ def played(frame: pd.DataFrame, *names: str) -> tuple[list[Played], Stream, Mode
     )
     models = Models(stream, CONFIG.split, CONFIG)
     first, _, _ = models.first()
-    scales = stream.scales(models.informer.target_std, CONFIG.baselines.season)
+    scales = stream.scales(models.informer.target_std, CONFIG.frame.season)
     policies = read_policies(names, CONFIG)
     return [play(p, first, stream, scales, models, CONFIG) for p in policies], stream, models
 
