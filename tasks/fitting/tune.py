@@ -29,7 +29,8 @@ __all__ = [
 
 TRAINING_CODE = (
     "informer.config", "informer.network", "informer.frequency", "informer.forecaster",
-    "informer.storage", "informer.data", "informer.estimators", "informer.nn", "informer.ops", "informer.training",
+    "informer.storage", "informer.data", "informer.estimators", "informer.nn", "informer.ops",
+    "informer.training",
 )  # fmt: skip
 TRAINING_LIBRARIES = ("lightning-fabric", "numpy", "pandas", "torch")
 

@@ -36,7 +36,11 @@ def recommend(played: Sequence[Played], stream: Stream, level: float) -> Recomme
         stream: what they forecast.
         level: p-value up to which a difference counts as beyond chance.
     """
-    days = by_cutoff(played).pivot(index="cutoff", columns="policy", values="mae").dropna()
+    days = by_cutoff(played)
+    # A cutoff weighs by its observed values, as it does in the MAE that is compared.
+    share = days["n"] / days.groupby("policy")["n"].transform("mean")
+    days = days.assign(loss=days["mae"] * share)
+    days = days.pivot(index="cutoff", columns="policy", values="loss").dropna()
     outcomes = sorted(
         (outcome_of(one) for one in played), key=lambda o: (o.n_retrains, o.cpu_seconds)
     )
