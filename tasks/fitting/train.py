@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -104,6 +105,15 @@ def log_training(trained: Trained, tuned: Tuned, run_id: str, home: Home) -> Non
         log_figure(learning_curve(first), "learning-curve")
         mlflow.log_params({f"tuned.{name}": value for name, value in tuned.values.items()})
         mlflow.set_tag("trained_in_run", trained.run_id)
-        if trained.run_id != run_id:
-            for record in records:
-                mlflow.log_metrics(_curves(record), step=record.epoch)
+        _show_missing(connect(home), run_id, records)
+
+
+def _show_missing(client: mlflow.MlflowClient, run_id: str, records: Sequence[EpochRecord]) -> None:
+    """Log the epochs that a run does not show yet: those of another run, or of a checkpoint."""
+    shown: dict[str, set[int]] = {}
+    for record in records:
+        for name, value in _curves(record).items():
+            if name not in shown:
+                shown[name] = {one.step for one in client.get_metric_history(run_id, name)}
+            if record.epoch not in shown[name]:
+                client.log_metric(run_id, name, value, step=record.epoch)

@@ -18,6 +18,7 @@ from .origin import (
     PID_TAG as PID_TAG,
     SINCE_TAG as SINCE_TAG,
     alive as alive,
+    is_abandoned as is_abandoned,
 )
 from .passing import BACK_OFF_S as BACK_OFF_S, is_passing as is_passing
 from .plots import (

@@ -5,9 +5,13 @@ from __future__ import annotations
 import platform
 
 import psutil
+from mlflow.entities import Run
 from prefect.runtime import flow_run
 
-__all__ = ["FLOW_RUN_TAG", "HOST_TAG", "PID_TAG", "SINCE_TAG", "alive", "origin_tags"]
+__all__ = [
+    "FLOW_RUN_TAG", "HOST_TAG", "PID_TAG", "SINCE_TAG", "alive", "is_abandoned",
+    "origin_tags",
+]  # fmt: skip
 
 FLOW_RUN_TAG, HOST_TAG, PID_TAG, SINCE_TAG = "prefect_flow_run_id", "host", "pid", "pid_since"
 CLOCK_S = 1.0  # a clock that is set moves the time at which a process began
@@ -24,6 +28,14 @@ def origin_tags() -> dict[str, str]:
     if flow_run.id:
         tags |= {FLOW_RUN_TAG: str(flow_run.id), "prefect_flow_run_url": str(flow_run.ui_url)}
     return tags
+
+
+def is_abandoned(run: Run) -> bool:
+    """Whether an open MLflow run belongs to a process of this machine that is gone."""
+    tags = run.data.tags
+    if run.info.status != "RUNNING" or tags.get(HOST_TAG) != platform.node():
+        return False
+    return SINCE_TAG in tags and not alive(int(tags[PID_TAG]), float(tags[SINCE_TAG]))
 
 
 def alive(pid: int, since: float) -> bool:

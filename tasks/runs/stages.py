@@ -27,6 +27,7 @@ from filelock import FileLock, Timeout
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State
+from prefect.settings import get_current_settings
 from prefect.states import Completed
 from pydantic import TypeAdapter, ValidationError
 
@@ -134,6 +135,8 @@ class Stage(Generic[R]):
     ) -> R:
         """The result: the one that is kept, or a new one.
 
+        With Prefect's own `PREFECT_TASKS_REFRESH_CACHE` every result is made anew.
+
         Args:
             home: where the stores are.
             inputs: all that the result depends on, as `key` has them; None: it is always made anew.
@@ -147,10 +150,11 @@ class Stage(Generic[R]):
             What `make` raises; what may pass by itself is tried again before.
         """
         key = self.key(home, os.urandom(8).hex() if inputs is None else tuple(inputs))
+        anew = bool(get_current_settings().tasks.refresh_cache)
         results: list[R] = []
 
         def shown() -> State[None] | None:
-            result, is_kept = self.kept_or_made(key, home, make)
+            result, is_kept = self.kept_or_made(key, home, make, anew=anew)
             results.append(result)
             return Completed(name="Cached", message=f"kept as {key}") if is_kept else None
 
@@ -166,10 +170,12 @@ class Stage(Generic[R]):
         )(shown)()
         return results[-1]
 
-    def kept_or_made(self, key: str, home: Home, make: Callable[[Path], R]) -> tuple[R, bool]:
+    def kept_or_made(
+        self, key: str, home: Home, make: Callable[[Path], R], *, anew: bool = False
+    ) -> tuple[R, bool]:
         """The result, see `run`, and whether it was there."""
         with self._alone(key, home):
-            found = self.kept(key, home)
+            found = None if anew else self.kept(key, home)
             if found is not None:
                 return found, True
             return self._made(key, home, make), False

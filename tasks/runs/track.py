@@ -15,7 +15,7 @@ from mlflow.entities import RunStatus
 from prefect.artifacts import create_link_artifact
 from prefect.exceptions import ExternalSignal, Pause
 
-from tasks.runs.origin import FLOW_RUN_TAG, origin_tags
+from tasks.runs.origin import FLOW_RUN_TAG, is_abandoned, origin_tags
 from tasks.runs.store import connect, run_url
 from tasks.settings import Home, RunConfig, replaced
 
@@ -99,7 +99,7 @@ def _unfinished(
     for name, statuses in UNFINISHED.items():
         if name in tags:
             found = client.search_runs([experiment], f"tags.{name} = '{tags[name]}'", max_results=1)
-            if found and found[0].info.status in statuses:
+            if found and (found[0].info.status in statuses or is_abandoned(found[0])):
                 return str(found[0].info.run_id)
     return None
 

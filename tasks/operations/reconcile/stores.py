@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import platform
 from uuid import UUID
 
 import mlflow
@@ -15,7 +14,7 @@ from prefect.exceptions import ObjectNotFound
 
 from tasks.fitting import RUN_ATTRIBUTE, abandon, fail_stale, open_storage
 from tasks.operations.reconcile.record import Closed
-from tasks.runs import FLOW_RUN_TAG, HOST_TAG, PID_TAG, SINCE_TAG, alive, connect
+from tasks.runs import FLOW_RUN_TAG, PID_TAG, connect, is_abandoned
 from tasks.settings import Home
 
 __all__ = ["close_mlflow_runs", "close_trials"]
@@ -100,10 +99,7 @@ def _over(client: SyncPrefectClient, run: Run) -> str | None:
             state = flow_run.state
             is_over = state is not None and state.is_final()
             return f"its flow run {flow_run.name} is {state.name}" if state and is_over else None
-    here = tags.get(HOST_TAG) == platform.node() and SINCE_TAG in tags
-    if not here or run.info.status == SUSPENDED:
-        return None
-    if alive(int(tags[PID_TAG]), float(tags[SINCE_TAG])):
+    if not is_abandoned(run):
         return None
     return f"its process {tags[PID_TAG]} on this machine is gone"
 

@@ -162,3 +162,11 @@ def test_the_files_of_a_result_that_is_taken_over_count_as_used(stage, home):
     assert [one.n for one in clean_home(home, 1, dry_run=True)] == [0, 1, 0, 0]
     run(stage, home, refused)
     assert [one.n for one in clean_home(home, 1)] == [0, 0, 0, 0]
+
+
+def test_a_result_can_be_made_anew_though_it_is_kept(stage, home):
+    key = stage.key(home, "data")
+    stage.kept_or_made(key, home, made)
+    again = Kept({}, (2.0,))
+    assert stage.kept_or_made(key, home, lambda _: again, anew=True) == (again, False)
+    assert stage.kept_or_made(key, home, refused) == (again, True)
