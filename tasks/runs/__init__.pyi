@@ -14,9 +14,7 @@ from .events import (
 )
 from .origin import (
     FLOW_RUN_TAG as FLOW_RUN_TAG,
-    HOST_TAG as HOST_TAG,
     PID_TAG as PID_TAG,
-    SINCE_TAG as SINCE_TAG,
     alive as alive,
     is_abandoned as is_abandoned,
 )

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import platform
+from typing import TYPE_CHECKING
 
 import psutil
-from mlflow.entities import Run
 from prefect.runtime import flow_run
+
+if TYPE_CHECKING:
+    from mlflow.entities import Run
 
 __all__ = [
     "FLOW_RUN_TAG", "HOST_TAG", "PID_TAG", "SINCE_TAG", "alive", "is_abandoned",

@@ -282,3 +282,22 @@ def materializations(prefix: str) -> dict[str, set[str]]:
         for event in found
         if event["resource"]["prefect.resource.id"].startswith(prefix)
     }
+
+
+@pytest.mark.slow
+def test_a_champion_is_compared_by_what_it_forecasts_and_stays_where_that_differs(home, capsys):
+    """Another rule for gaps, another clock and a new input are compared; another horizon is not."""
+    pipeline = ("retrain", "tiny", "name=compared", "tune.n_trials=0", "baselines.models=[naive]")
+    alone = ("frame.features=MS", "frame.columns=[temp]")
+    champion = run(capsys, *pipeline, *alone)
+    wider = ("frame.features=MS", "frame.columns=[wind,temp]", "frame.max_gap=5")
+    wider = (*wider, "frame.time_zone=Europe/Berlin", "train.seed=3")
+    new = run(capsys, *pipeline, *wider)
+    assert new["champion"]["version"] == champion["model_version"]
+    assert new["champion"]["mse"] == pytest.approx(champion["metrics"]["mse"], rel=1e-4)
+    assert "cannot be compared" not in new["reason"]
+    further = run(capsys, *pipeline, *alone, "model.pred_len=5")
+    assert (further["verdict"], further["promoted"]) == ("HOLD", False)
+    assert "its horizon is 6 steps, not 5" in further["reason"]
+    assert "informer models promote" in further["reason"]
+    assert further["champion_version"] == new["champion_version"]
