@@ -16,6 +16,11 @@ from .prepare import (
     read_rows as read_rows,
     regular_rows as regular_rows,
 )
+from .reads import (
+    Read as Read,
+    forget_lost_reads as forget_lost_reads,
+    newest_read as newest_read,
+)
 from .rules import run_suites as run_suites
 from .sources import (
     Snapshot as Snapshot,

@@ -36,4 +36,4 @@ from .signals import (
     hear_dropped_signals as hear_dropped_signals,
     signals_raised as signals_raised,
 )
-from .times import time_of as time_of, utc_naive as utc_naive
+from .times import time_of as time_of, utc_naive as utc_naive, utc_now as utc_now

@@ -81,9 +81,10 @@ def test_every_chunk_is_a_task_run_of_the_flow(trained, tmp_path):
 
 
 def test_missed_cutoffs_are_caught_up_on_in_chunks(trained, tmp_path):
-    early = (END - pd.Timedelta(days=3)).isoformat()
     overrides = (IN_TWOS, "forecast.every=1d")
-    run("forecast", "tiny", *overrides, "--as-of", early, "--output", str(tmp_path))
+    rows = stations()
+    rows[rows["ds"] <= END - pd.Timedelta(days=3)].to_csv(tmp_path / "early.csv", index=False)
+    forecast(tmp_path, *overrides, f"data.source={tmp_path / 'early.csv'}")
     made = forecast(tmp_path, *overrides)
     assert (made["vintages"], len(made["caught_up"])) == (3, 2)
     table = read_vintages(tmp_path)
