@@ -15,6 +15,7 @@ from __future__ import annotations
 import errno
 import os
 import re
+import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,7 +24,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from tasks.settings import Home, RunConfig, StoreError, replaced
+from tasks.settings import Home, RunConfig, StoreError, locked_name, replaced
 
 __all__ = [
     "COLUMNS", "VintageFile", "commit_vintage", "known_at", "last_made", "last_scheduled",
@@ -36,6 +37,7 @@ ORDER = ["created_at", "cutoff", "unique_id", "ds"]
 NAME = re.compile(r"(?P<cutoff>\d{8}T\d{6})-v(?P<version>\w+?)(-(?P<sha>[0-9a-f]{8}))?\.parquet")
 CUTOFF_FORMAT = "%Y%m%dT%H%M%S"
 AS_OF = b"informer.as_of"  # in the metadata of a vintage's files that `--as-of` asked for
+NO_LINKS = (errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EXDEV, errno.EMLINK)
 WAS_THERE = (errno.EEXIST, errno.ENOTEMPTY, errno.ENOTDIR)
 
 
@@ -118,7 +120,7 @@ def commit_vintage(draft: Path, path: Path) -> bool:
     is_new = True
     try:
         if len(parts) == 1:
-            os.link(parts[0], path)
+            _place(parts[0], path)
         else:
             draft.rename(path)
     except OSError as error:
@@ -132,6 +134,28 @@ def commit_vintage(draft: Path, path: Path) -> bool:
         with replaced(copy) as beside:
             pd.read_parquet(path).to_csv(beside, index=False)
     return is_new
+
+
+def _place(part: Path, path: Path) -> None:
+    """Give a file its name unless that is taken: whole or not at all, and never over another one.
+
+    A hard link does that in one step. Where the file system has none, one process at a time looks
+    whether the name is taken and puts a copy there.
+
+    Raises:
+        OSError: the name is taken, or there can be no link for another reason.
+        StoreError: the copy cannot be written.
+    """
+    try:
+        os.link(part, path)
+    except OSError as error:
+        if error.errno not in NO_LINKS:
+            raise
+        with locked_name(path):
+            if path.exists():
+                raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(path)) from None
+            with replaced(path) as copy:
+                shutil.copyfile(part, copy)
 
 
 def list_vintages(folder: Path) -> list[VintageFile]:

@@ -11,6 +11,8 @@ from .errors import (
 )
 from .files import (
     locked_draft as locked_draft,
+    locked_name as locked_name,
+    mark_used as mark_used,
     replaced as replaced,
     replaced_folder as replaced_folder,
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import shutil
@@ -112,6 +113,49 @@ def test_of_many_processes_that_write_at_once_one_wins_and_both_files_are_its_ow
             assert len(list(tmp_path.iterdir())) == 2  # no draft is left
             for file in tmp_path.iterdir():
                 file.unlink()
+
+
+@pytest.mark.parametrize("code", ["EPERM", "ENOTSUP", "EXDEV", "EMLINK", "ENOSYS"])
+def test_a_share_without_hard_links_keeps_the_first_of_many_too(tmp_path, monkeypatch, code):
+    def refused(*_: object) -> None:
+        number = getattr(errno, code)
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(os, "link", refused)
+    with ProcessPoolExecutor(4, mp_context=get_context("fork")) as pool:
+        written = list(pool.map(write, [1.0, 2.0, 3.0, 4.0], [tmp_path] * 4))
+    assert sum(written) == 1
+    (path,) = tmp_path.glob("*.parquet")
+    before = path.read_bytes()
+    assert len(read_vintage(path)) == N_STEPS
+    assert write_vintage(vintage("2024-05-01", level=9), tmp_path) == (path, False)
+    assert path.read_bytes() == before
+    assert len(list(tmp_path.iterdir())) == 2  # the vintage and its CSV: no draft, no lock
+
+
+def test_a_copy_that_fails_on_the_way_leaves_no_vintage(tmp_path, monkeypatch):
+    def refused(*_: object) -> None:
+        raise OSError(errno.EPERM, os.strerror(errno.EPERM))
+
+    def full(_source: Path, copy: Path) -> None:
+        copy.write_bytes(b"half")
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "link", refused)
+    monkeypatch.setattr(shutil, "copyfile", full)
+    with pytest.raises(StoreError, match="No space left"):
+        write(1.0, tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_another_failure_of_the_link_is_told(tmp_path, monkeypatch):
+    def refused(*_: object) -> None:
+        raise OSError(errno.EACCES, os.strerror(errno.EACCES))
+
+    monkeypatch.setattr(os, "link", refused)
+    with pytest.raises(StoreError, match="Permission denied"):
+        write(1.0, tmp_path)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_of_many_processes_that_commit_a_folder_at_once_one_wins(tmp_path):
