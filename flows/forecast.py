@@ -26,8 +26,9 @@ def forecast(config: RunConfig, as_of: datetime | None = None) -> Forecast:
     champion_version(config.name, home)  # without one, nothing is begun
     check_forecast(config, home)
     until = None if as_of is None else utc_naive(as_of)
-    is_past = until is not None and until < utc_now()  # else what is read now is what is known
-    read = newest_read(config.data.source, until, home) if is_past else None
+    read = None
+    if until is not None and until < utc_now():  # else what is read now is what is known then
+        read = newest_read(config.data.source, until, home)
     raw = load_rows(config, home) if read is None else read.snapshot
     contract = home.conf_dir / config.data.contract
     validate_snapshot(raw.path, contract, config.frame, home.docs_dir(raw.sha256))

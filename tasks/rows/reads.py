@@ -10,15 +10,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import pandas as pd
 
 from tasks.rows.sources import Snapshot
-from tasks.settings import Home, StoreError, replaced, utc_now
+from tasks.settings import Home, StoreError, mark_used, replaced, utc_now
 
 __all__ = ["Read", "forget_lost_reads", "newest_read", "note_read"]
 
@@ -73,8 +71,7 @@ def newest_read(source: str, by: pd.Timestamp, home: Home) -> Read | None:
         snapshot = _snapshot(note, home)
         if not snapshot.path.is_file():
             return None
-        with suppress(PermissionError):  # another user's, on a shared volume
-            os.utime(snapshot.path)
+        mark_used(snapshot.path)
         return Read(at, snapshot)
     return None
 
