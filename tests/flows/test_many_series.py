@@ -164,7 +164,8 @@ def test_a_run_killed_between_two_parts_leaves_nothing_to_read(trained, tmp_path
     argv = ["forecast", "tiny", IN_TWOS, "--output", str(tmp_path)]
     killed = subprocess.run([sys.executable, "-c", KILLED, *argv], env=environment(), check=False)
     assert killed.returncode == -signal.SIGKILL
-    (draft,) = tmp_path.iterdir()
+    draft, lock = sorted(tmp_path.iterdir())
+    assert lock.name == f"{draft.name}.lock"
     assert len(list(draft.rglob("part-*.parquet"))) == 2
     assert read_vintages(tmp_path).empty
     made = forecast(tmp_path, IN_TWOS)
