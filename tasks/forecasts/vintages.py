@@ -91,7 +91,8 @@ def stamp_parts(draft: Path, made_at: pd.Timestamp, as_of: pd.Timestamp | None =
         as_of: the time that the forecast was asked for, where no schedule asked.
     """
     for part in parts_of(draft):
-        table = pq.ParquetFile(part).read()
+        with pq.ParquetFile(part) as file:
+            table = file.read()
         times = pa.repeat(pa.scalar(made_at.to_pydatetime(), pa.timestamp("us")), len(table))
         table = table.add_column(COLUMNS.index("created_at"), "created_at", times)
         if as_of is not None:
