@@ -121,7 +121,14 @@ def _memory(folder: Path) -> list[dict[str, Any]]:
 def _memory_of(folder: Path, n_series: int, chunk_series: int) -> dict[str, Any]:
     """Forecast what lies in `folder`, as the flow does but for Prefect's records of it."""
     from informer.forecaster import Forecaster
-    from tasks.forecasts import commit_vintage, forecast_chunk, keep_seen, known_times, vintage_path
+    from tasks.forecasts import (
+        commit_vintage,
+        forecast_chunk,
+        keep_seen,
+        known_times,
+        stamp_parts,
+        vintage_path,
+    )
     from tasks.settings import ForecastConfig
 
     own = folder / f"home-{n_series}-{chunk_series}"
@@ -135,6 +142,7 @@ def _memory_of(folder: Path, n_series: int, chunk_series: int) -> dict[str, Any]
         seen = keep_seen(path, forecaster, config, home, last)
         for chunk in (chunks := _chunks(seen, folder / "model", own)):
             forecast_chunk.fn(chunk)
+        stamp_parts(chunks[0].part.parent, pd.Timestamp("2024-06-01"))
         target = vintage_path(own, last, "1", seen.sha256)
         commit_vintage(chunks[0].part.parent, target)
     return {
@@ -151,8 +159,7 @@ def _chunks(seen: Any, model: Path, folder: Path) -> list[Any]:  # noqa: ANN401 
     return [
         Chunk(
             number=i + 1, n_chunks=len(seen.chunks), rows=seen.path, groups=groups,
-            sha256=seen.sha256, model=model, version="1", created_at=pd.Timestamp("2024-06-01"),
-            part=parts / part_name(i),
+            sha256=seen.sha256, model=model, version="1", part=parts / part_name(i),
         )
         for i, groups in enumerate(seen.chunks)
     ]  # fmt: skip

@@ -20,6 +20,11 @@ up)
     mkdir -p data
     training=worker-no-gpu profile=no-gpu
     if nvidia-smi -L >/dev/null 2>&1; then training=worker-gpu profile=gpu; fi
+    GIT_COMMIT=$(git rev-parse HEAD 2>/dev/null || echo unknown)
+    if [ -n "$(git status --porcelain -- ../informer ../tasks ../flows 2>/dev/null)" ]; then
+        GIT_COMMIT=$GIT_COMMIT-dirty
+    fi
+    export GIT_COMMIT
     $compose --profile "$profile" up --detach --build
     $compose --profile "$profile" up --detach --no-deps --wait --wait-timeout 600 \
         prefect mlflow worker-cpu "$training"

@@ -8,7 +8,6 @@ with --json the last line of stdout is one JSON object.
 from __future__ import annotations
 
 import gc
-import re
 import sys
 import traceback
 from collections.abc import Sequence
@@ -29,21 +28,11 @@ from tasks.settings import (
 __all__ = ["main", "run"]
 
 FAILED, INTERRUPTED = 1, 130
-OVERRIDE = re.compile(r"[a-z_]+(\.[a-z_]+)*=")
-
-
-def _reordered(argv: Sequence[str]) -> list[str]:
-    """Overrides directly behind CONF: argparse does not take them from behind an option."""
-    overrides = [text for text in argv if OVERRIDE.match(text)]
-    rest = [text for text in argv if not OVERRIDE.match(text)]
-    options = (i for i, text in enumerate(rest) if text.startswith("-"))
-    place = next(options, len(rest))
-    return [*rest[:place], *overrides, *rest[place:]]
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Parse, run, and turn what was raised into one line and an exit status."""
-    args = make_parser().parse_args(_reordered(sys.argv[1:] if argv is None else argv))
+    args = make_parser().parse_args(argv)
     command = COMMANDS[args.command]
     enter(find_home())  # before Prefect, MLflow or torch is imported and reads its variables
     try:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
+import secrets
 import shutil
-import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +31,8 @@ def write_model(folder: Path, settings: dict[str, Any], tensors: dict[str, Tenso
         raise CheckpointError(f"{folder} exists, and no model is overwritten. Name another folder.")
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
-        draft = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
+        draft = folder.with_name(f".{folder.name}-{secrets.token_hex(4)}")
+        draft.mkdir()  # for all whom the umask lets in, as a temporary folder is not
     except OSError as error:
         raise CheckpointError(
             f"cannot write {folder}: {error.strerror}. Choose a folder that you may write to."
@@ -40,7 +41,6 @@ def write_model(folder: Path, settings: dict[str, Any], tensors: dict[str, Tenso
         text = json.dumps({"format": FORMAT} | settings, indent=2)
         (draft / SETTINGS).write_text(text + "\n", encoding="utf-8")
         save_file({name: value.contiguous() for name, value in tensors.items()}, draft / WEIGHTS)
-        draft.chmod(0o755)
         draft.rename(folder)
     finally:
         shutil.rmtree(draft, ignore_errors=True)

@@ -9,7 +9,7 @@ from typing import Any
 import yaml
 
 DOCKER = Path(__file__).resolve().parent.parent / "docker"
-VARIABLE = re.compile(r"\$\{(\w+)(?::\?[^}]*)?\}")
+VARIABLE = re.compile(r"\$\{(\w+)(?::[?-][^}]*)?\}")
 
 
 def text() -> str:

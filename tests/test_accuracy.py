@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pytest
 
-from flows.__main__ import _reordered
 from flows.commands import make_parser
 from tasks.benchmark import read_published
 from tasks.settings import load_config
@@ -56,14 +55,14 @@ def test_a_part_that_is_run_again_takes_the_place_of_its_own_horizon(accuracy):
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_a_command_of_the_page_parses(command):
-    make_parser().parse_args(_reordered(command.split()))
+    make_parser().parse_args(command.split())
 
 
 def test_the_commands_of_every_set_parse_and_their_configurations_are_there(accuracy):
     for rows in accuracy.SETS.values():
         for horizon in rows.horizons:
             command = rows.command.format(horizon=horizon, seeds=3)
-            args = make_parser().parse_args(_reordered(command.split()[1:]))
+            args = make_parser().parse_args(command.split()[1:])
             assert load_config(args.conf, conf_dir=ROOT / "conf")
 
 

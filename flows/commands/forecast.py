@@ -53,6 +53,8 @@ def _show(made: Forecast) -> None:
     )
     if made.caught_up:
         console.print(f"caught up on {len(made.caught_up)}: {', '.join(made.caught_up)}")
+    for values in made.values:
+        console.print(values.sentence)
     for sentence in left_out_sentences(made.left_out):
         console.print(sentence)
 
@@ -67,4 +69,12 @@ def _record(made: Forecast) -> dict[str, Any]:
         "vintages": made.n_written,
         "caught_up": list(made.caught_up),
         "left_out": made.left_out,
+        "values": [
+            {
+                "cutoff": one.cutoff.isoformat(),
+                "read_at": None if one.read_at is None else one.read_at.isoformat(),
+                "snapshot": one.snapshot or None,
+            }
+            for one in made.values
+        ],
     }

@@ -12,8 +12,8 @@ Memory is taken by a chunk of rows while the files are written, and by the names
 from __future__ import annotations
 
 import json
+import secrets
 import shutil
-import tempfile
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -62,11 +62,11 @@ def map_panel(
     key = json.loads(json.dumps({"format": FORMAT, "frame": config.layout, "before": until}))
     if not folder.exists():
         folder.parent.mkdir(parents=True, exist_ok=True)
-        draft = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
+        draft = folder.with_name(f".{folder.name}-{secrets.token_hex(4)}")
+        draft.mkdir()  # for all whom the umask lets in, as a temporary folder is not
         try:
             index = _write(source, config, draft, before, chunk_rows)
             (draft / INDEX).write_text(json.dumps({"key": key} | index), encoding="utf-8")
-            draft.chmod(0o755)
             with suppress(OSError):  # another process was first
                 draft.rename(folder)
         finally:

@@ -36,7 +36,7 @@ INTERVAL, PROMISED = (0.1, 0.9), 0.8
 N_BLOCKS, MIN_IN_BLOCK, N_STEPS, MAX_JUDGED = 12, 40, 8, 4096
 REACH = 2  # how far apart two stretches are at most of which one is calibrated on the other
 MAX_ENTRIES = 2**26  # residuals held at once; with more, fewer windows are taken, evenly
-CHUNK = 1024
+MAX_PAST = 2**24  # values of the windows' pasts held at once
 
 
 @dataclass(frozen=True)
@@ -60,8 +60,7 @@ class LocalScale:
     def fit(cls, form: Form, season: int, share: float, train: Windows) -> LocalScale:
         """Measure what is usual on the train windows."""
         lag = season if form == "season" else 1
-        parts = torch.split(torch.arange(len(train)), CHUNK)
-        measured = torch.cat([_restlessness(train, part, form, lag) for part in parts])
+        measured = _restlessness(train, torch.arange(len(train)), form, lag)
         return cls(form, lag, share, measured.mean(dim=0))
 
     def of(self, windows: Windows, index: Tensor) -> Tensor:
@@ -159,7 +158,7 @@ def _evenest(
     block = torch.from_numpy(np.searchsorted(bounds, time))
     if torch.bincount(block, minlength=N_BLOCKS).min() < MIN_IN_BLOCK or train.seq_len < 2:
         return plain
-    error = _residuals(judge, known, observed)[:, :, :: max(1, val.pred_len // N_STEPS)]
+    error = _residuals(judge, known, observed, every=max(1, val.pred_len // N_STEPS))
     index = torch.arange(len(known))
     forms = [form for form in FORMS if form != "season" or season < train.seq_len]
     scales = [LocalScale.fit(form, season, share, train) for form in forms for share in SHARES]
@@ -184,12 +183,21 @@ def _mean_miss(error: Tensor, block: Tensor) -> float:
 
 
 def _restlessness(windows: Windows, index: Tensor, form: Form, lag: int) -> Tensor:
-    """(B, C_t) the measure `form` over the past of the windows numbered by `index`."""
+    """(B, C_t) the measure `form` over the past of the windows numbered by `index`.
+
+    Their pasts overlap and take L times the memory of the rows, so only some are held at once.
+    """
+    size = max(1, MAX_PAST // (windows.seq_len * windows.values.shape[1]))
+    parts = [_measured(windows, part, form, lag) for part in torch.split(index, size)]
+    return torch.cat(parts)
+
+
+def _measured(windows: Windows, index: Tensor, form: Form, lag: int) -> Tensor:
     rows = windows.origins[index][:, None] + torch.arange(-windows.seq_len, 0)  # (B, L)
     past = windows.targets(rows)  # (B, L, C_t)
     if form == "deviation":
         return past.std(dim=1, correction=0)
-    return (past[:, lag:] - past[:, :-lag]).abs().mean(dim=1)
+    return (past[:, lag:] - past[:, :-lag]).abs_().mean(dim=1)
 
 
 def _thinned(windows: Windows, n_most: int) -> Windows:
@@ -197,15 +205,25 @@ def _thinned(windows: Windows, n_most: int) -> Windows:
     return windows.subset(slice(None, None, max(1, math.ceil(len(windows) / max(1, n_most)))))
 
 
-def _residuals(predictor: Predictor, val: Windows, observed: npt.NDArray[np.bool_]) -> Tensor:
-    """(N, K, P, C_t) truth less forecast, scaled; NaN where nothing was observed."""
+def _residuals(
+    predictor: Predictor, val: Windows, observed: npt.NDArray[np.bool_], *, every: int = 1
+) -> Tensor:
+    """(N, K, P, C_t) truth less forecast, scaled; NaN where nothing was observed.
+
+    With `every`, P counts only each so-manieth step of the horizon, and no other is held.
+    """
     seen = torch.from_numpy(observed[:, -val.n_targets :])
-    parts = []
+    steps = torch.arange(0, val.pred_len, every)
+    error: Tensor | None = None
     for index, forecast in predict_levels(predictor, val):
-        rows = val.origins[index][:, None] + torch.arange(val.pred_len)  # (B, P)
-        truth = val.targets(rows).masked_fill(~seen[rows], torch.nan)
-        parts.append(truth.unsqueeze(1) - forecast)
-    return torch.cat(parts)
+        rows = val.origins[index][:, None] + steps  # (B, P)
+        truth = val.targets(rows).masked_fill_(~seen[rows], torch.nan)
+        part = truth.unsqueeze(1) - forecast[:, :, ::every]
+        if error is None:  # filled in place: to join parts would hold each twice
+            error = part.new_empty(len(val), *part.shape[1:])
+        error[index] = part
+    assert error is not None
+    return error
 
 
 def _conformal(error: Tensor, levels: tuple[float, ...]) -> Tensor:

@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
 
 from informer.ops.dropout import Dropout, Mask
 from informer.ops.kernel import call, suits_kernel
@@ -58,6 +59,7 @@ class _AddNorm(torch.autograd.Function):
         return y
 
     @staticmethod
+    @once_differentiable
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:  # noqa: ANN401
         total, stats, weight = ctx.saved_tensors
         grad = grads[0].contiguous()

@@ -14,6 +14,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
 from informer.ops.kernel import call, suits_kernel
@@ -178,6 +179,7 @@ class _Spread(torch.autograd.Function):
         return _write_context(values, kept, top, n_queries, causal)
 
     @staticmethod
+    @once_differentiable
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:  # noqa: ANN401
         (top,) = ctx.saved_tensors
         return *_split_gradient(grads[0], top, ctx.n_keys, ctx.causal), None, None, None
@@ -223,6 +225,7 @@ class _AttendInChunks(torch.autograd.Function):
         return _write_context(values, kept, top, n_queries, causal)
 
     @staticmethod
+    @once_differentiable
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:  # noqa: ANN401
         """Gradients of `q_top`, `keys` and `values`."""
         scaled, keys, values, weights, kept, top = ctx.saved_tensors

@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
 from informer.ops.kernel import call, suits_kernel
@@ -68,6 +69,7 @@ class _Convolve(torch.autograd.Function):
         return F.linear(_neighbours(x.to(dtype)), weight.t(), bias)  # (B, L, D)
 
     @staticmethod
+    @once_differentiable
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, Tensor, Tensor]:  # noqa: ANN401
         x, weight = ctx.saved_tensors
         D = x.shape[-1]
@@ -132,6 +134,7 @@ class _NormaliseAndHalve(torch.autograd.Function):
         return y, mean, variance
 
     @staticmethod
+    @once_differentiable
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:  # noqa: ANN401
         x, mean, inverse, slope, chosen, y = ctx.saved_tensors
         B, L, D = x.shape

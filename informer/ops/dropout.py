@@ -12,6 +12,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
 from informer.ops.kernel import call, load_kernel
@@ -85,6 +86,7 @@ class _Drop(torch.autograd.Function):
         return drop(x, mask, residual)
 
     @staticmethod
+    @once_differentiable
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:  # noqa: ANN401
         (grad,) = grads
         return drop(grad, ctx.mask), grad if ctx.has_residual else None, None

@@ -13,6 +13,7 @@ from typing import Any, Literal
 
 import torch
 from torch import Tensor
+from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
 from informer.ops.dropout import Mask, can_drop, drop
@@ -84,6 +85,7 @@ class _FeedForward(torch.autograd.Function):
         return y.view(x.shape)
 
     @staticmethod
+    @once_differentiable
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:  # noqa: ANN401
         """Gradients of the rows and of the four parameters."""
         rows, hidden, w1, w2 = ctx.saved_tensors

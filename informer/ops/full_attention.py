@@ -14,6 +14,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
 from informer.ops.dropout import Mask, can_drop, drop
@@ -64,6 +65,7 @@ class _Attend(torch.autograd.Function):
         return context
 
     @staticmethod
+    @once_differentiable
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:  # noqa: ANN401
         q, k, v, kept = ctx.saved_tensors
         grad = grads[0].contiguous()  # (B, H, L, E)

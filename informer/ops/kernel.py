@@ -15,12 +15,13 @@ import platform
 import shutil
 import subprocess
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
-__all__ = ["call", "load_kernel", "suits_kernel"]
+__all__ = ["call", "find_compiler", "load_kernel", "suits_kernel"]
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -73,53 +74,111 @@ def _as_c(argument: Tensor | float | None) -> ctypes.c_void_p | ctypes.c_int64 |
 
 @functools.cache
 def load_kernel() -> ctypes.CDLL | None:
-    """The built functions, or None where there is no C compiler that can build them."""
-    compiler = shutil.which(os.environ.get("CC", "cc")) or shutil.which("gcc")
+    """The built functions, or None where they cannot be built or loaded.
+
+    A kept library that is damaged, or that this machine cannot load, is removed and built anew.
+    """
+    compiler = find_compiler()
     if compiler is None:
         return None
+    reason = ""
     for flags in _FLAGS:
-        built = _build(compiler, flags)
-        if built is not None:
-            return ctypes.CDLL(str(built))
+        name = _name(compiler, flags)
+        try:
+            return _kept(name) or _built(compiler, flags, name)
+        except _NotBuiltError as error:
+            reason = str(error)
+    _LOGGER.warning(
+        "the C functions cannot be built with %s, so a training takes longer: %s. Mend the "
+        "compiler, or point CC to another one.", compiler, reason,
+    )  # fmt: skip
     return None
 
 
-def _build(compiler: str, flags: tuple[str, ...]) -> Path | None:
-    """The shared library's path, from the cache if this machine has built it before."""
-    sources = sorted(_SOURCES.glob("*.c"))
-    texts = [path.read_text() for path in (*sources, _SOURCES / "shared.h")]
+def find_compiler() -> str | None:
+    """The path of the C compiler that the environment names, or that is installed."""
+    return shutil.which(os.environ.get("CC", "cc")) or shutil.which("gcc")
+
+
+class _NotBuiltError(Exception):
+    """Why a compiler and its flags give no library that can be loaded."""
+
+
+def _name(compiler: str, flags: tuple[str, ...]) -> str:
+    """What libraries of these sources, this compiler and this machine are called."""
+    texts = [path.read_text() for path in (*_sources(), _SOURCES / "shared.h")]
     identity = "\0".join((*texts, compiler, *flags, platform.machine(), _processor()))
-    name = f"informer-{hashlib.sha256(identity.encode()).hexdigest()[:16]}.so"
+    return f"informer-{hashlib.sha256(identity.encode()).hexdigest()[:16]}"
+
+
+def _sources() -> list[Path]:
+    return sorted(_SOURCES.glob("*.c"))
+
+
+def _digest(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()[:16]
+
+
+def _kept(name: str) -> ctypes.CDLL | None:
+    """The library that this machine has built before; None where there is no sound one.
+
+    Its name ends with the digest of its content: to load one that is cut would end the process.
+    """
     folder = _cache_dir()
-    target = folder / name
-    if target.exists():
-        return target
-    with tempfile.TemporaryDirectory(dir=folder) as scratch:
-        library = Path(scratch, name)
-        command = [compiler, *flags, *map(str, sources), "-o", str(library), "-lm"]
+    for path in sorted(folder.glob(f"{name}-*.so")) if folder is not None else []:
         try:
-            done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
-        except (OSError, subprocess.TimeoutExpired) as error:
-            _LOGGER.info("building the C functions failed: %s", error)
-            return None
-        if done.returncode != 0:
-            _LOGGER.info("building the C functions failed: %s", done.stderr.strip())
-            return None
-        library.replace(target)  # whole or not at all, also with several processes at it
-    return target
+            if path.stem == f"{name}-{_digest(path)}":
+                return ctypes.CDLL(str(path))
+            _LOGGER.info("%s is damaged", path)
+        except OSError as error:
+            _LOGGER.info("%s cannot be loaded: %s", path, error)
+        with suppress(OSError):
+            path.unlink()
+    return None
 
 
-def _cache_dir() -> Path:
-    """A folder of the user's for built code, or one of this process where there is none."""
-    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    folder = Path(base, "informer-pipeline")
+def _built(compiler: str, flags: tuple[str, ...], name: str) -> ctypes.CDLL:
+    """Build a library, load it, and keep it where that can be; else it serves this process alone.
+
+    Raises:
+        _NotBuiltError: neither in the cache folder nor in that of temporary files.
+    """
+    reason = ""
+    for folder in dict.fromkeys((_cache_dir(), None)):
+        try:
+            if folder is not None:
+                folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            with tempfile.TemporaryDirectory(prefix="informer-", dir=folder) as scratch:
+                library = Path(scratch, f"{name}.so")
+                _compile(compiler, flags, library)
+                loaded = ctypes.CDLL(str(library))
+                if folder is not None:  # whole or not at all, also with several processes at it
+                    library.replace(folder / f"{name}-{_digest(library)}.so")
+                return loaded
+        except (OSError, _NotBuiltError) as error:
+            reason = str(error)
+            _LOGGER.info("building the C functions failed: %s", reason)
+    raise _NotBuiltError(reason)
+
+
+def _compile(compiler: str, flags: tuple[str, ...], library: Path) -> None:
+    command = [compiler, *flags, *map(str, _sources()), "-o", str(library), "-lm"]
     try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        if os.access(folder, os.W_OK):
-            return folder
-    except OSError:
-        pass
-    return Path(tempfile.mkdtemp(prefix="informer-"))
+        done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    except subprocess.TimeoutExpired as error:
+        raise _NotBuiltError(f"it takes longer than {error.timeout:.0f} s") from error
+    if done.returncode != 0:
+        lines = done.stderr.strip().splitlines() or [f"it ends with status {done.returncode}"]
+        raise _NotBuiltError(lines[-1])
+
+
+def _cache_dir() -> Path | None:
+    """The user's folder for built code; None for a user without a home."""
+    named = os.environ.get("XDG_CACHE_HOME")
+    try:
+        return Path(named or Path.home() / ".cache", "informer-pipeline")
+    except RuntimeError:
+        return None
 
 
 def _processor() -> str:

@@ -20,7 +20,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from informer.ops.kernel import call, load_kernel
+from informer.ops.kernel import call, find_compiler, load_kernel
 
 __all__ = ["measure_sparsity"]
 
@@ -63,7 +63,7 @@ def _measure_on_cpu(queries: Tensor, keys: Tensor, sampled_keys: Tensor) -> Tens
     if n_scores <= _FEW_SCORES or queries.dtype == torch.float64:
         return measure_tiled(queries, keys, sampled_keys)
     if load_kernel() is None:
-        if n_scores > _MANY_SCORES:
+        if n_scores > _MANY_SCORES and find_compiler() is None:  # else `load_kernel` says why
             _warn_once()
         return measure_tiled(queries, keys, sampled_keys)
     if queries.dtype != torch.bfloat16:

@@ -27,8 +27,10 @@ from .known import (
 from .vintages import (
     VintageFile as VintageFile,
     commit_vintage as commit_vintage,
+    last_made as last_made,
     output_dir as output_dir,
     part_name as part_name,
     read_vintages as read_vintages,
+    stamp_parts as stamp_parts,
     vintage_path as vintage_path,
 )

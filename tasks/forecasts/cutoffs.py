@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection
 
 import numpy as np
 import pandas as pd
@@ -79,28 +79,31 @@ def check_age(last: pd.Timestamp, now: pd.Timestamp, config: ForecastConfig, sou
 
 
 def missed_cutoffs(
-    times: pd.DatetimeIndex, stored: Sequence[pd.Timestamp], config: ForecastConfig
+    times: pd.DatetimeIndex,
+    last: pd.Timestamp | None,
+    stored: Collection[pd.Timestamp],
+    config: ForecastConfig,
 ) -> list[pd.Timestamp]:
     """The cutoffs before the last of `times` that should have been forecast and were not.
 
-    They are due every `config.every` after the last stored one before it, and each is the last row
-    known by then; of many the latest `config.catch_up`, oldest first.
+    They are due every `config.every` after the last one that was forecast in its turn, and each is
+    the last row known by then; of many the latest `config.catch_up`, oldest first.
 
     Args:
         times: of the rows.
-        stored: cutoffs of which there is a vintage, in any order.
+        last: the newest cutoff before the last of `times` that a schedule asked for; None: there
+            is none. What `--as-of` asked for does not move the schedule.
+        stored: cutoffs of which there is any vintage: they were not missed.
         config: `every` and `catch_up`.
     """
     latest = times.max()
-    before = [cutoff for cutoff in stored if cutoff < latest]
-    if config.every is None or not before:
+    if config.every is None or last is None:
         return []
-    last = max(before)
     due = pd.date_range(last, latest, freq=duration(config.every), inclusive="right")
     grid = times.unique().sort_values()
     known = grid[grid.searchsorted(due, side="right") - 1].unique()
-    missed = known[(known > last) & (known < latest)]
-    return list(missed[max(0, len(missed) - config.catch_up) :])
+    missed = [time for time in known if last < time < latest and time not in stored]
+    return missed[max(0, len(missed) - config.catch_up) :]
 
 
 def current_series(

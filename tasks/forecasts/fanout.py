@@ -42,7 +42,6 @@ class Chunk:
         sha256: of the rows.
         model: folder that `Forecaster.load` reads.
         version: of the model.
-        created_at: the time that the vintage bears, one for all of its chunks (UTC-naive).
         part: the Parquet file to write.
     """
 
@@ -53,7 +52,6 @@ class Chunk:
     sha256: str
     model: Path
     version: str
-    created_at: pd.Timestamp
     part: Path
 
 
@@ -95,7 +93,7 @@ def check_engine(config: ForecastConfig) -> None:
     retry_condition_fn=is_passing,
 )
 def forecast_chunk(chunk: Chunk) -> Part:
-    """Forecast a chunk and write its part.
+    """Forecast a chunk and write its part, which is stamped once all of them are complete.
 
     Raises:
         StoreError: this process does not see the files, or cannot write.
@@ -109,8 +107,7 @@ def forecast_chunk(chunk: Chunk) -> Part:
         )
     table = _forecaster(chunk.model).predict(read_groups(chunk.rows, chunk.groups))
     table.insert(3, "model_version", chunk.version)
-    table.insert(4, "created_at", chunk.created_at)
-    table.insert(5, "data_sha256", chunk.sha256)
+    table.insert(4, "data_sha256", chunk.sha256)
     draft = chunk.part.with_name(f".{chunk.part.stem}-{os.getpid()}.parquet")
     try:
         table.to_parquet(draft, index=False)

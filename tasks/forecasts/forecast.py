@@ -21,15 +21,19 @@ from informer.data import long_targets
 from tasks.forecasts.chunks import Seen, keep_seen, known_times, read_groups
 from tasks.forecasts.cutoffs import check_age, missed_cutoffs
 from tasks.forecasts.fanout import Chunk, Part, check_engine, run_chunks
+from tasks.forecasts.revisions import Values, values_of_missed
 from tasks.forecasts.vintages import (
     commit_vintage,
+    last_scheduled,
     list_vintages,
     output_dir,
     part_name,
     parts_of,
+    stamp_parts,
     vintage_path,
 )
 from tasks.models import Served, champion_version, load_version
+from tasks.rows import Read
 from tasks.runs import (
     BACK_OFF_S,
     MAX_SERIES,
@@ -42,7 +46,7 @@ from tasks.runs import (
     png_data_uri,
     resumed_run,
 )
-from tasks.settings import Home, RunConfig, check_writable, locked_draft
+from tasks.settings import Home, RunConfig, check_writable, locked_draft, utc_now
 
 __all__ = [
     "MAX_NAMED",
@@ -50,7 +54,6 @@ __all__ = [
     "check_forecast",
     "left_out_sentences",
     "require_fresh",
-    "utc_now",
     "write_forecast",
 ]  # fmt: skip
 
@@ -72,6 +75,8 @@ class Forecast:
         n_written: vintages that were not there before.
         caught_up: cutoffs missed before, which this run forecast too; oldest first.
         left_out: series that were not forecast, each with the reason.
+        values: for `--as-of` and each missed cutoff, which values were used of rows that may have
+            been revised since.
     """
 
     model_version: str
@@ -82,6 +87,7 @@ class Forecast:
     n_written: int
     caught_up: tuple[str, ...]
     left_out: dict[str, str]
+    values: tuple[Values, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -89,6 +95,7 @@ class _Vintage:
     """A forecast from one cutoff: what was read, what came of it, and where it lies."""
 
     seen: Seen
+    values: Values | None
     parts: Sequence[Part]
     path: Path
     is_new: bool = False
@@ -117,11 +124,6 @@ def check_forecast(config: RunConfig, home: Home) -> None:
     check_writable(output_dir(config, home))
 
 
-def utc_now() -> pd.Timestamp:
-    """The clock, UTC-naive as all times of the project, to the microsecond."""
-    return pd.Timestamp.now("UTC").tz_localize(None).as_unit("us")
-
-
 def require_fresh(rows_path: Path, config: RunConfig) -> None:
     """Refuse rows that are too old to forecast from, before anything is trained on them.
 
@@ -142,10 +144,14 @@ def write_forecast(
     home: Home,
     *,
     as_of: pd.Timestamp | None = None,
+    read: Read | None = None,
     run_id: str | None = None,
     version: str | None = None,
 ) -> Forecast:
     """Forecast the next horizon of each series with the champion, from every cutoff that is due.
+
+    With `as_of` that is the last one known then, and no other: what was missed before it is left to
+    the run that catches up.
 
     All vintages are computed before the first is written, the oldest first, so that a failure
     leaves none and a killed run leaves whole ones that the next run goes on from. It is a Prefect
@@ -156,6 +162,7 @@ def write_forecast(
         config: the pipeline.
         home: where the stores are.
         as_of: forget what came after this time (UTC); the rows may then be of any age.
+        read: which earlier read the rows of `as_of` are from; None: they are today's.
         run_id: the MLflow run that the plot is kept with; None keeps it nowhere.
         version: the version that forecasts; None: the one that serves now.
 
@@ -173,14 +180,15 @@ def write_forecast(
         retry_delay_seconds=BACK_OFF_S,
         retry_condition_fn=is_passing,
     )(_forecast)
-    return made(rows_path, config, home, as_of, run_id, version)
+    asked = None if as_of is None else Values.of(read, as_of)
+    return made(rows_path, config, home, asked, run_id, version)
 
 
 def _forecast(
     rows_path: Path,
     config: RunConfig,
     home: Home,
-    as_of: pd.Timestamp | None,
+    asked: Values | None,
     run_id: str | None,
     version: str | None,
 ) -> Forecast:
@@ -188,8 +196,11 @@ def _forecast(
     version = champion_version(config.name, home) if version is None else version
     served = load_version(config.name, version, home)
     with locked_draft(output_dir(config, home)) as draft:
-        vintages = _written(_computed(served, rows_path, config, home, as_of, draft))
+        vintages = _written(_computed(served, rows_path, config, home, asked, draft), asked)
     last = vintages[-1]
+    values = tuple(vintage.values for vintage in vintages if vintage.values is not None)
+    for one in values:
+        get_run_logger().info(one.sentence)
     for sentence in left_out_sentences(last.seen.left_out):
         get_run_logger().warning(sentence)
     figure = _figure(last, served.forecaster.config.frame)
@@ -205,6 +216,7 @@ def _forecast(
         n_written=sum(vintage.is_new for vintage in vintages),
         caught_up=tuple(vintage.cutoff.isoformat() for vintage in vintages[:-1]),
         left_out=last.seen.left_out,
+        values=values,
     )
     create_markdown_artifact(
         f"{_markdown(vintages, served.version)}\n\n![forecast]({png_data_uri(figure)})",
@@ -221,43 +233,63 @@ def _computed(
     rows_path: Path,
     config: RunConfig,
     home: Home,
-    as_of: pd.Timestamp | None,
+    asked: Values | None,
     draft: Path,
 ) -> list[tuple[Path, _Vintage]]:
     """The forecast from each cutoff that is due, oldest first: where its parts lie, and it."""
     folder, settings = output_dir(config, home), config.forecast
-    frame = served.forecaster.config.frame
-    times = known_times(rows_path, frame, settings.chunk_series, as_of)
-    if as_of is None:
-        check_age(times[-1], utc_now(), settings, config.data.source)
-    stored = [vintage.cutoff for vintage in list_vintages(folder)]
-    due = [*missed_cutoffs(times, stored, settings), times[-1]]
-    seen = [keep_seen(rows_path, served.forecaster, settings, home, cutoff) for cutoff in due]
+    due = _due(served.forecaster.config.frame, rows_path, config, home, asked)
+    seen = [keep_seen(path, served.forecaster, settings, home, cutoff) for cutoff, path, _ in due]
     model = served.forecaster.save(draft / "model")
-    made_at, work = utc_now(), []
+    work = []
     for number, rows in enumerate(seen):
         parts = draft / str(number)
         parts.mkdir()
         work += [
             Chunk(
                 number=i + 1, n_chunks=len(rows.chunks), rows=rows.path, groups=groups,
-                sha256=rows.sha256, model=model, version=served.version, created_at=made_at,
+                sha256=rows.sha256, model=model, version=served.version,
                 part=parts / part_name(i),
             )
             for i, groups in enumerate(rows.chunks)
         ]  # fmt: skip
     done = iter(run_chunks(work, settings))
     found = []
-    for number, rows in enumerate(seen):
+    for number, (rows, (_, _, values)) in enumerate(zip(seen, due, strict=True)):
         made = [next(done) for _ in rows.chunks]
         cutoff = max(part.cutoff for part in made)
         path = vintage_path(folder, cutoff, served.version, rows.sha256)
-        found.append((draft / str(number), _Vintage(rows, made, path)))
+        found.append((draft / str(number), _Vintage(rows, values, made, path)))
     return found
 
 
-def _written(computed: list[tuple[Path, _Vintage]]) -> list[_Vintage]:
-    """The vintages, in their place, and whether they were there before."""
+def _due(
+    frame: FrameConfig, rows_path: Path, config: RunConfig, home: Home, asked: Values | None
+) -> list[tuple[pd.Timestamp, Path, Values | None]]:
+    """The cutoffs to forecast, oldest first, each with the rows that it sees."""
+    settings = config.forecast
+    as_of = None if asked is None else asked.cutoff
+    times = known_times(rows_path, frame, settings.chunk_series, as_of)
+    if asked is not None:
+        return [(times[-1], rows_path, asked)]
+    check_age(times[-1], utc_now(), settings, config.data.source)
+    missed: list[pd.Timestamp] = []
+    if settings.every is not None:
+        stored = list_vintages(output_dir(config, home))
+        last = last_scheduled(stored, times[-1])
+        missed = missed_cutoffs(times, last, {vintage.cutoff for vintage in stored}, settings)
+    caught_up = [(time, *values_of_missed(time, rows_path, config, home)) for time in missed]
+    return [*caught_up, (times[-1], rows_path, None)]
+
+
+def _written(computed: list[tuple[Path, _Vintage]], asked: Values | None) -> list[_Vintage]:
+    """The vintages, in their place, and whether they were there before.
+
+    All bear the time at which the last of them was complete: nobody knew them earlier.
+    """
+    made_at = utc_now()
+    for parts, _ in computed:
+        stamp_parts(parts, made_at, None if asked is None else asked.cutoff)
     return [
         replace(vintage, is_new=commit_vintage(parts, vintage.path)) for parts, vintage in computed
     ]
@@ -277,7 +309,9 @@ def _markdown(vintages: list[_Vintage], version: str) -> str:
         f"`{vintage.path}` | {'new' if vintage.is_new else 'was there'} |"
         for vintage in vintages
     ]
-    lines += [""] + [f"- {sentence}" for sentence in left_out_sentences(vintages[-1].seen.left_out)]
+    values = [vintage.values for vintage in vintages if vintage.values is not None]
+    lines += ["", *(f"- {one.sentence}" for one in values)]
+    lines += [f"- {sentence}" for sentence in left_out_sentences(vintages[-1].seen.left_out)]
     return "\n".join(lines)
 
 

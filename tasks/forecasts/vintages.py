@@ -15,6 +15,8 @@ from __future__ import annotations
 import errno
 import os
 import re
+import shutil
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,17 +24,20 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from tasks.settings import Home, RunConfig, StoreError, replaced
+from tasks.settings import Home, RunConfig, StoreError, locked_name, replaced
 
 __all__ = [
-    "COLUMNS", "VintageFile", "commit_vintage", "known_at", "list_vintages", "output_dir",
-    "part_name", "parts_of", "read_vintage", "read_vintages", "vintage_of", "vintage_path",
+    "COLUMNS", "VintageFile", "commit_vintage", "known_at", "last_made", "last_scheduled",
+    "list_vintages", "output_dir", "part_name", "parts_of", "read_vintage", "read_vintages",
+    "stamp_parts", "vintage_of", "vintage_path",
 ]  # fmt: skip
 
 COLUMNS = ("unique_id", "ds", "cutoff", "model_version", "created_at", "data_sha256", "y_hat")
 ORDER = ["created_at", "cutoff", "unique_id", "ds"]
 NAME = re.compile(r"(?P<cutoff>\d{8}T\d{6})-v(?P<version>\w+?)(-(?P<sha>[0-9a-f]{8}))?\.parquet")
 CUTOFF_FORMAT = "%Y%m%dT%H%M%S"
+AS_OF = b"informer.as_of"  # in the metadata of a vintage's files that `--as-of` asked for
+NO_LINKS = (errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EXDEV, errno.EMLINK)
 WAS_THERE = (errno.EEXIST, errno.ENOTEMPTY, errno.ENOTDIR)
 
 
@@ -77,6 +82,27 @@ def parts_of(path: Path) -> list[Path]:
     return sorted(path.glob("part-*.parquet")) if path.is_dir() else [path]
 
 
+def stamp_parts(draft: Path, made_at: pd.Timestamp, as_of: pd.Timestamp | None = None) -> None:
+    """Add `created_at` to all parts of a vintage that is complete and about to be committed.
+
+    Args:
+        draft: a folder that holds all parts, which have the other columns of `COLUMNS`.
+        made_at: when they were complete, UTC-naive.
+        as_of: the time that the forecast was asked for, where no schedule asked.
+    """
+    for part in parts_of(draft):
+        with pq.ParquetFile(part) as file:
+            table = file.read()
+        times = pa.repeat(pa.scalar(made_at.to_pydatetime(), pa.timestamp("us")), len(table))
+        table = table.add_column(COLUMNS.index("created_at"), "created_at", times)
+        if as_of is not None:
+            told = {AS_OF: as_of.isoformat().encode()}
+            table = table.replace_schema_metadata((table.schema.metadata or {}) | told)
+        stamped = part.with_name(f".{part.name}")
+        pq.write_table(table, stamped)
+        stamped.replace(part)
+
+
 def commit_vintage(draft: Path, path: Path) -> bool:
     """Add a vintage, unless it is there already; of two at once the first one stays.
 
@@ -95,7 +121,7 @@ def commit_vintage(draft: Path, path: Path) -> bool:
     is_new = True
     try:
         if len(parts) == 1:
-            os.link(parts[0], path)
+            _place(parts[0], path)
         else:
             draft.rename(path)
     except OSError as error:
@@ -111,10 +137,54 @@ def commit_vintage(draft: Path, path: Path) -> bool:
     return is_new
 
 
+def _place(part: Path, path: Path) -> None:
+    """Give a file its name unless that is taken: whole or not at all, and never over another one.
+
+    A hard link does that in one step. Where the file system has none, one process at a time looks
+    whether the name is taken and puts a copy there.
+
+    Raises:
+        OSError: the name is taken, or there can be no link for another reason.
+        StoreError: the copy cannot be written.
+    """
+    try:
+        os.link(part, path)
+    except OSError as error:
+        if error.errno not in NO_LINKS:
+            raise
+        with locked_name(path):
+            if path.exists():
+                raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(path)) from None
+            with replaced(path) as copy:
+                shutil.copyfile(part, copy)
+
+
 def list_vintages(folder: Path) -> list[VintageFile]:
     """The vintages of a store, by cutoff and version, without reading them."""
     found = (vintage_of(path) for path in folder.glob("*.parquet"))
     return sorted(vintage for vintage in found if vintage is not None)
+
+
+def last_scheduled(found: Sequence[VintageFile], before: pd.Timestamp) -> pd.Timestamp | None:
+    """The newest cutoff before a time that was forecast in its turn, and not by `--as-of`.
+
+    Args:
+        found: as `list_vintages` gives them; the files of the newest are looked into.
+        before: itself excluded.
+
+    Raises:
+        StoreError: a file cannot be read.
+    """
+    earlier = (vintage for vintage in reversed(found) if vintage.cutoff < before)
+    return next((v.cutoff for v in earlier if not _was_asked_for(v.path)), None)
+
+
+def _was_asked_for(path: Path) -> bool:
+    part = parts_of(path)[0]
+    try:
+        return AS_OF in (pq.read_schema(part).metadata or {})
+    except (OSError, pa.ArrowInvalid) as error:
+        raise _unreadable(part, error) from error
 
 
 def vintage_of(path: Path) -> VintageFile | None:
@@ -169,15 +239,19 @@ def _read(path: Path) -> pa.Table:
         with pq.ParquetFile(path) as file:
             table = file.read().replace_schema_metadata(None)
     except (OSError, pa.ArrowInvalid) as error:
-        raise StoreError(
-            f"cannot read the forecasts in {path}: {' '.join(str(error).split())[:200]}. "
-            "Restore the file, or move it out of the folder."
-        ) from error
+        raise _unreadable(path, error) from error
     if "created_at" in table.column_names:
         return table
     made = pd.Timestamp(path.stat().st_mtime_ns, unit="ns").as_unit("us")
     table = table.append_column("created_at", pa.array([made] * len(table), pa.timestamp("us")))
     return table.append_column("data_sha256", pa.array([""] * len(table), pa.string()))
+
+
+def _unreadable(path: Path, error: Exception) -> StoreError:
+    return StoreError(
+        f"cannot read the forecasts in {path}: {' '.join(str(error).split())[:200]}. "
+        "Restore the file, or move it out of the folder."
+    )
 
 
 def _empty() -> pd.DataFrame:
@@ -204,3 +278,19 @@ def known_at(time: pd.Timestamp, vintages: pd.DataFrame) -> pd.DataFrame:
     made = vintages[vintages["created_at"] <= time]
     newest = made.sort_values(["unique_id", "ds", "cutoff", "created_at"], kind="stable")
     return newest.drop_duplicates(["unique_id", "ds"], keep="last", ignore_index=True)
+
+
+def last_made(vintages: pd.DataFrame) -> pd.DataFrame:
+    """Of several forecasts from the same cutoff by the same version, the one made last.
+
+    A cutoff is forecast again where its rows were revised; the forecast counts once for all that.
+
+    Args:
+        vintages: as `read_vintages` gives them.
+
+    Returns:
+        The same columns in the same order, one row for each unique_id, ds, cutoff and version.
+    """
+    made = vintages.sort_values("created_at", kind="stable")
+    keys = ["unique_id", "ds", "cutoff", "model_version"]
+    return made.drop_duplicates(keys, keep="last").sort_index()

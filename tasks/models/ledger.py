@@ -13,6 +13,7 @@ import hashlib
 import json
 import socket
 import uuid
+from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
@@ -29,7 +30,8 @@ __all__ = [
 
 PREFIX = "ledger."
 SHOWN = ("when", "who", "action", "version", "from_version", "to_version", "reason", "facts")
-MAX_REASON = 3000  # characters: MLflow's databases keep 5,000 of a tag
+MAX_TAG = 5000  # characters that MLflow's databases keep of a registered model's tag
+CUT = " ..."
 
 Action = Literal["promote", "rollback", "fallback", "hold"]
 
@@ -85,6 +87,11 @@ class Entry:
     def key(self) -> str:
         """The name of its tag; the names sort by time."""
         return f"{PREFIX}{''.join(c for c in self.when if c.isalnum())}.{self.id}"
+
+    @property
+    def text(self) -> str:
+        """What its tag holds: JSON, in which a character of any script counts as one."""
+        return json.dumps(asdict(self), sort_keys=True, ensure_ascii=False)
 
     @property
     def digest(self) -> str:
@@ -161,7 +168,7 @@ def record(
         action: what is done.
         version: the version that it is about.
         between: the champion before and after.
-        reason: in a sentence; cut where it is too long for a tag.
+        reason: in a sentence; cut where the entry would be too long for a tag.
         facts: of the version.
         run_id: the MLflow run that decided so, which does it once however often it is carried out;
             None: every call is a decision of its own.
@@ -179,13 +186,14 @@ def record(
         version=version,
         from_version=between[0],
         to_version=between[1],
-        reason=reason if len(reason) <= MAX_REASON else f"{reason[:MAX_REASON]} ...",
+        reason=reason.encode(errors="replace").decode(),  # a text that the database can hold
         facts=facts,
         before=tuple(sorted(entry.sha256 for entry in entries if entry.sha256 not in named)),
         id=uuid.uuid4().hex[:8] if run_id is None else _id(action, version, run_id),
     )
+    entry = _cut(entry)
     entry = replace(entry, sha256=entry.digest)
-    client.set_registered_model_tag(name, entry.key, json.dumps(asdict(entry), sort_keys=True))
+    client.set_registered_model_tag(name, entry.key, entry.text)
     anchor(client, name, entry)
     return entry
 
@@ -198,6 +206,18 @@ def entry_of(entries: Sequence[Entry], action: Action, version: str, run_id: str
 
 def _id(action: Action, version: str, run_id: str) -> str:
     return hashlib.sha256(f"{action} {version} {run_id}".encode()).hexdigest()[:8]
+
+
+def _cut(entry: Entry) -> Entry:
+    """The same with as much of its reason as its tag has room for, beside all else."""
+
+    def length(n: int) -> int:
+        return len(replace(entry, reason=entry.reason[:n] + CUT, sha256=entry.digest).text)
+
+    if len(replace(entry, sha256=entry.digest).text) <= MAX_TAG:
+        return entry
+    n = bisect_right(range(len(entry.reason)), MAX_TAG, key=length) - 1
+    return replace(entry, reason=entry.reason[: max(n, 0)] + CUT)
 
 
 def anchor(client: mlflow.MlflowClient, name: str, entry: Entry) -> None:

@@ -13,7 +13,7 @@ from prefect.cache_policies import NO_CACHE
 from informer.config import FrameConfig
 from informer.data import long_targets
 from informer.evaluation import forecast_churn, joined, realized_errors, scored, train_scales
-from tasks.forecasts import known_rows
+from tasks.forecasts import known_rows, last_made
 from tasks.models import require_champion
 from tasks.monitoring.verdict import Promised, Verdict, in_window, window_start
 from tasks.rows import Prepared, read_rows
@@ -54,7 +54,8 @@ class Compared:
     """How forecasts fared.
 
     Attributes:
-        errors: every forecast row that has an actual, of every version, with its errors.
+        errors: every forecast row that has an actual, of every version, with its errors; of a
+            cutoff that a version forecast again only as it was forecast last.
         judged: those of the champion in the window; forecasts of rows it was trained on left out.
         by_series: unique_id, n, n_cutoffs, mae_units, mae, mase, coverage and churn (in the data's
             units) of the judged rows.
@@ -135,7 +136,7 @@ def compare(subject: Watched, vintages: pd.DataFrame, config: RunConfig) -> Comp
 
     A version is held to its own promise: after a promotion the forecasts before it are shown, but
     judge nobody. Forecasts that were made afterwards of rows that the champion was trained on say
-    nothing of it.
+    nothing of it. A cutoff that a version forecast again counts once, as it was forecast last.
 
     Args:
         subject: the champion and the rows.
@@ -143,7 +144,7 @@ def compare(subject: Watched, vintages: pd.DataFrame, config: RunConfig) -> Comp
         config: the pipeline.
     """
     last, settings = subject.last, config.monitor
-    known = vintages[vintages["cutoff"] <= last]
+    known = last_made(vintages[vintages["cutoff"] <= last])
     rows = joined(known, long_targets(subject.rows, subject.frame))
     errors = realized_errors(rows, subject.scales)
     is_own = errors["model_version"].astype(str) == subject.promised.version

@@ -9,6 +9,7 @@ from datetime import timedelta
 from pathlib import Path
 
 from informer.errors import ConfigError
+from tasks.rows import forget_lost_reads
 from tasks.settings import Home, StoreError
 
 __all__ = ["Cleaned", "clean_home"]
@@ -37,7 +38,7 @@ def clean_home(home: Home, days: int, *, dry_run: bool = False) -> list[Cleaned]
     These are snapshots of what was read, results of stages, what runs wrote before it was logged,
     and checkpoints of trials. A stage whose files are gone is done again. Versions, forecasts and
     whatever MLflow keeps are not touched; a forecast whose snapshot is gone can no longer be
-    explained.
+    explained, and one as of the time that it was read is made from today's values.
 
     Args:
         home: whose `mlruns/` is looked through.
@@ -54,7 +55,10 @@ def clean_home(home: Home, days: int, *, dry_run: bool = False) -> list[Cleaned]
             "its files."
         )
     oldest = time.time() - timedelta(days=days).total_seconds()
-    return [_cleaned(home.store_dir / kind, oldest, dry_run=dry_run) for kind in KINDS]
+    found = [_cleaned(home.store_dir / kind, oldest, dry_run=dry_run) for kind in KINDS]
+    if not dry_run:
+        forget_lost_reads(home)
+    return found
 
 
 def _cleaned(folder: Path, oldest: float, *, dry_run: bool) -> Cleaned:

@@ -16,11 +16,16 @@ from .prepare import (
     read_rows as read_rows,
     regular_rows as regular_rows,
 )
+from .reads import (
+    Read as Read,
+    forget_lost_reads as forget_lost_reads,
+    load_rows as load_rows,
+    newest_read as newest_read,
+)
 from .rules import run_suites as run_suites
 from .sources import (
     Snapshot as Snapshot,
     load as load,
-    load_rows as load_rows,
     read as read,
     snapshot as snapshot,
 )

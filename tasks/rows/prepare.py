@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import shutil
 import time
 from contextlib import suppress
@@ -23,7 +22,7 @@ from informer.errors import FrameError
 from tasks.rows.contract import outliers_as_missing, read_contract
 from tasks.rows.sources import Snapshot, snapshot
 from tasks.runs import Stage
-from tasks.settings import Home, RunConfig
+from tasks.settings import Home, RunConfig, mark_used
 
 __all__ = ["Prepared", "history", "prepare_rows", "read_rows", "regular_rows"]
 
@@ -83,7 +82,7 @@ def history(prepared: Prepared, frame: FrameConfig) -> Panel:
     digest = hashlib.sha256(json.dumps([frame.layout, str(before)]).encode()).hexdigest()[:8]
     folder = path.with_name(f"{path.stem}-{digest}{ROWS_SUFFIX}")
     panel = map_panel(path, frame, folder, before=before)
-    os.utime(folder)
+    mark_used(folder)
     _forget_rows(path.parent)
     return panel
 

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterable
-from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from tasks.settings import replaced
+from tasks.settings import mark_used, replaced
 
 __all__ = [
     "OffendingRow",
@@ -181,8 +179,7 @@ def kept_report(docs_dir: Path, key: str) -> ValidationReport | None:
         docs_path = docs_dir / found["docs_path"]
         if not docs_path.is_file():
             return None
-        with suppress(PermissionError):  # another user's, on a shared volume
-            os.utime(docs_dir)  # it counts as used, see `tasks.operations.clean`
+        mark_used(docs_dir)
         return ValidationReport(**found | {"rules": rules, "docs_path": docs_path})
     except (OSError, ValueError, KeyError, TypeError):  # none was kept, or not all of it is there
         return None

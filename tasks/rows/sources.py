@@ -11,10 +11,10 @@ from prefect.artifacts import create_table_artifact
 
 from informer.config import FrameConfig
 from tasks.rows.datasets import DATASETS, fetch, find_dataset, locate
-from tasks.runs import Stage, data_asset, materialized
-from tasks.settings import Home, RunConfig, SourceError, replaced
+from tasks.runs import Stage
+from tasks.settings import Home, SourceError, replaced
 
-__all__ = ["Snapshot", "file_of", "load", "load_rows", "read", "snapshot"]
+__all__ = ["Snapshot", "file_of", "load", "read", "snapshot"]
 
 
 @dataclass(frozen=True)
@@ -109,16 +109,6 @@ def load(source: str, frame: FrameConfig, home: Home) -> Snapshot:
     return LOAD.run(
         home, _content(source, home), lambda _: _load(source, frame, home), label=f"load {source}"
     )
-
-
-def load_rows(config: RunConfig, home: Home, source: str | None = None) -> Snapshot:
-    """A snapshot of the pipeline's source, or of another one of the same columns."""
-    if source is not None:
-        return load(source, config.frame, home)
-    raw = load(config.data.source, config.frame, home)
-    about = {"source": raw.source, "rows": raw.n_rows, "sha256": raw.sha256}
-    materialized(data_asset(config.name), [], about)
-    return raw
 
 
 def _content(source: str, home: Home) -> tuple[str, str] | None:

@@ -17,7 +17,7 @@ import os
 import platform
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, fields, is_dataclass
 from functools import cache
 from pathlib import Path
@@ -32,7 +32,7 @@ from prefect.states import Completed
 from pydantic import TypeAdapter, ValidationError
 
 from tasks.runs.passing import BACK_OFF_S, is_passing
-from tasks.settings import Home, replaced
+from tasks.settings import Home, mark_used, replaced
 
 __all__ = ["Stage", "code_digest", "digest"]
 
@@ -174,11 +174,13 @@ class Stage(Generic[R]):
         self, key: str, home: Home, make: Callable[[Path], R], *, anew: bool = False
     ) -> tuple[R, bool]:
         """The result, see `run`, and whether it was there."""
-        with self._alone(key, home):
-            found = None if anew else self.kept(key, home)
-            if found is not None:
-                return found, True
-            return self._made(key, home, make), False
+        found = None if anew else self.kept(key, home)
+        if found is None:
+            with self._alone(key, home):
+                found = None if anew else self.kept(key, home)  # by whoever was waited for
+                if found is None:
+                    return self._made(key, home, make), False
+        return found, True
 
     def kept(self, key: str, home: Home) -> R | None:
         """The result under a key; None where there is none, or one of its files is gone.
@@ -194,8 +196,7 @@ class Stage(Generic[R]):
         if not all(file.exists() for file in files):
             return None
         for file in files:
-            with suppress(OSError):  # another user's, on a shared volume
-                os.utime(file)
+            mark_used(file)
         return found
 
     def keep(self, key: str, home: Home, result: R) -> None:

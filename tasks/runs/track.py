@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,12 +14,13 @@ from mlflow.entities import RunStatus
 from prefect.artifacts import create_link_artifact
 from prefect.exceptions import ExternalSignal, Pause
 
+from tasks.runs.code import git_commit
 from tasks.runs.origin import FLOW_RUN_TAG, is_abandoned, origin_tags
 from tasks.runs.store import connect, run_url
 from tasks.settings import Home, RunConfig, replaced
 
 __all__ = [
-    "child_run", "flatten", "git_commit", "log_figure", "log_frame", "opened_run", "resumed_run",
+    "child_run", "flatten", "log_figure", "log_frame", "opened_run", "resumed_run",
     "tracked_run", "validation_logged",
 ]  # fmt: skip
 
@@ -35,17 +35,6 @@ def _experiment(client: mlflow.MlflowClient, name: str, home: Home) -> str:
     local = home.tracking_uri == home.local_tracking_uri
     location = (home.artifact_dir / name).as_uri() if local else None
     return str(client.create_experiment(name, artifact_location=location))
-
-
-def git_commit(home: Home) -> str:
-    """The commit of the code that runs, `unknown` outside a repository."""
-    try:
-        found = subprocess.run(
-            ["git", "rev-parse", "HEAD"], cwd=home.root, capture_output=True, text=True, check=True
-        )
-    except (OSError, subprocess.CalledProcessError):
-        return "unknown"
-    return found.stdout.strip()
 
 
 def flatten(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
@@ -79,7 +68,7 @@ def opened_run(
     """
     client = connect(home)
     experiment = _experiment(client, name, home)
-    tags = {"git_commit": git_commit(home), "pipeline": name} | origin_tags()
+    tags = {"git_commit": git_commit(), "pipeline": name} | origin_tags()
     if identity is not None:
         tags["identity"] = identity
     run_id = _unfinished(client, experiment, tags)

@@ -11,6 +11,8 @@ from .errors import (
 )
 from .files import (
     locked_draft as locked_draft,
+    locked_name as locked_name,
+    mark_used as mark_used,
     replaced as replaced,
     replaced_folder as replaced_folder,
 )
@@ -37,4 +39,4 @@ from .signals import (
     hear_dropped_signals as hear_dropped_signals,
     signals_raised as signals_raised,
 )
-from .times import time_of as time_of, utc_naive as utc_naive
+from .times import time_of as time_of, utc_naive as utc_naive, utc_now as utc_now

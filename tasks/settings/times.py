@@ -8,7 +8,7 @@ import pandas as pd
 
 from informer.errors import ConfigError
 
-__all__ = ["time_of", "utc_naive"]
+__all__ = ["time_of", "utc_naive", "utc_now"]
 
 
 def time_of(text: str, option: str = "--as-of") -> pd.Timestamp:
@@ -30,3 +30,8 @@ def utc_naive(time: datetime) -> pd.Timestamp:
     """A time as the rows have it: in UTC, without a zone."""
     stamp = pd.Timestamp(time)
     return stamp if stamp.tz is None else stamp.tz_convert("UTC").tz_localize(None)
+
+
+def utc_now() -> pd.Timestamp:
+    """The clock, UTC-naive as all times of the project, to the microsecond."""
+    return utc_naive(pd.Timestamp.now("UTC")).as_unit("us")

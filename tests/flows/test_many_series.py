@@ -81,9 +81,10 @@ def test_every_chunk_is_a_task_run_of_the_flow(trained, tmp_path):
 
 
 def test_missed_cutoffs_are_caught_up_on_in_chunks(trained, tmp_path):
-    early = (END - pd.Timedelta(days=3)).isoformat()
     overrides = (IN_TWOS, "forecast.every=1d")
-    run("forecast", "tiny", *overrides, "--as-of", early, "--output", str(tmp_path))
+    rows = stations()
+    rows[rows["ds"] <= END - pd.Timedelta(days=3)].to_csv(tmp_path / "early.csv", index=False)
+    forecast(tmp_path, *overrides, f"data.source={tmp_path / 'early.csv'}")
     made = forecast(tmp_path, *overrides)
     assert (made["vintages"], len(made["caught_up"])) == (3, 2)
     table = read_vintages(tmp_path)
@@ -163,7 +164,8 @@ def test_a_run_killed_between_two_parts_leaves_nothing_to_read(trained, tmp_path
     argv = ["forecast", "tiny", IN_TWOS, "--output", str(tmp_path)]
     killed = subprocess.run([sys.executable, "-c", KILLED, *argv], env=environment(), check=False)
     assert killed.returncode == -signal.SIGKILL
-    (draft,) = tmp_path.iterdir()
+    draft, lock = sorted(tmp_path.iterdir())
+    assert lock.name == f"{draft.name}.lock"
     assert len(list(draft.rglob("part-*.parquet"))) == 2
     assert read_vintages(tmp_path).empty
     made = forecast(tmp_path, IN_TWOS)

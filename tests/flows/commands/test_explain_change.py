@@ -97,6 +97,10 @@ def test_a_run_is_of_one_version_while_the_champion_is_rolled_back_and_forth(sto
     versions = sorted({v.version for v in list_vintages(store)})
     assert len(versions) == 2
     own, over = tmp_path / "store", threading.Event()
+    rows = pd.read_csv(home.root / "rows.csv", parse_dates=["ds"])
+    for hours in (3, 2, 1):
+        known = rows[rows["ds"] <= END - pd.Timedelta(hours=5 * hours)]
+        known.to_csv(tmp_path / f"{hours}.csv", index=False)
 
     def roll_back() -> None:
         while not over.is_set():
@@ -109,7 +113,7 @@ def test_a_run_is_of_one_version_while_the_champion_is_rolled_back_and_forth(sto
             made = [
                 run(
                     "forecast", "mixed", "forecast.every=1h", "--output", str(own),
-                    "--as-of", (END - pd.Timedelta(hours=5 * hours)).isoformat(),
+                    f"data.source={tmp_path / str(hours)}.csv",
                 )
                 for hours in (3, 2, 1)
             ]  # fmt: skip

@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from informer.data import Windows
+from informer.estimators import calibration as module
 from informer.estimators.calibration import Calibration, LocalScale, calibrate
 
 LEVELS = (0.1, 0.5, 0.9)
@@ -144,3 +145,36 @@ def test_what_was_never_observed_has_an_interval_of_no_width():
 def test_a_window_shorter_than_a_season_is_measured_in_another_way():
     values, _ = noise(3_000)
     assert calibrated(Flat(), values, season=500).scale.form != "season"
+
+
+def test_the_form_of_the_scale_takes_little_memory_and_is_the_same_however_little(monkeypatch):
+    values, _ = noise(3_000)
+    held: list[int] = []
+    whole = calibrated(Flat(), values)
+    measured, cut = module._measured, 7 * 48 * N_TARGETS
+
+    def seen(windows, index, form, lag):
+        held.append(len(index) * windows.seq_len * windows.n_targets)
+        return measured(windows, index, form, lag)
+
+    monkeypatch.setattr(module, "_measured", seen)
+    monkeypatch.setattr(module, "MAX_PAST", cut)
+    parted = calibrated(Flat(), values)
+    assert max(held) == cut
+    assert whole.scale.form != "none"
+    assert (parted.scale.form, parted.scale.share) == (whole.scale.form, whole.scale.share)
+    torch.testing.assert_close(parted.scale.typical, whole.scale.typical, rtol=0, atol=0)
+    torch.testing.assert_close(parted.offsets, whole.offsets, rtol=0, atol=0)
+
+
+def test_of_a_long_horizon_only_the_steps_that_judge_are_held():
+    values, _ = noise(600)
+    long = Windows.cut(
+        values, np.zeros((600, 1)), torch.arange(48, 500),
+        seq_len=48, label_len=0, pred_len=100, n_targets=N_TARGETS,
+    )  # fmt: skip
+    seen = np.random.default_rng(1).random(values.shape) > 0.1
+    whole = module._residuals(Flat(), long, seen)
+    some = module._residuals(Flat(), long, seen, every=12)
+    assert some.untyped_storage().nbytes() == 452 * 9 * N_TARGETS * 4
+    torch.testing.assert_close(some, whole[:, :, ::12], rtol=0, atol=0, equal_nan=True)

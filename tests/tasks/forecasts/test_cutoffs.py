@@ -24,28 +24,47 @@ def series(name: str, n: int, first: str = "2024-01-01") -> pd.DataFrame:
     return pd.DataFrame({"unique_id": name, "ds": hours(first, n), "y": y})
 
 
-def test_missed_cutoffs_count_from_the_last_stored_one():
+def missed(times, stored, config, asked_for=()) -> list[pd.Timestamp]:
+    """With the cutoffs that a schedule has forecast, and those that `--as-of` has."""
+    last = max((cutoff for cutoff in stored if cutoff < times[-1]), default=None)
+    return missed_cutoffs(times, last, {*stored, *asked_for}, config)
+
+
+def test_missed_cutoffs_count_from_the_last_scheduled_one():
     times = hours("2024-01-01", 24 * 5)
     day = ForecastConfig(every="1d")
     stored = [pd.Timestamp("2024-01-01 06:00"), pd.Timestamp("2024-01-02 06:00")]
     due = [pd.Timestamp(f"2024-01-0{day} 06:00") for day in (3, 4, 5)]
-    assert missed_cutoffs(times, stored, day) == due
-    assert missed_cutoffs(times, [], day) == []
-    assert missed_cutoffs(times, stored, ForecastConfig()) == []
-    assert missed_cutoffs(times, stored, ForecastConfig(every="1d", catch_up=2)) == due[1:]
-    assert missed_cutoffs(times, stored, ForecastConfig(every="1d", catch_up=0)) == []
+    assert missed(times, stored, day) == due
+    assert missed(times, [], day) == []
+    assert missed(times, stored, ForecastConfig()) == []
+    assert missed(times, stored, ForecastConfig(every="1d", catch_up=2)) == due[1:]
+    assert missed(times, stored, ForecastConfig(every="1d", catch_up=0)) == []
     beyond = [*stored, pd.Timestamp("2024-02-01")]  # of data that went further
-    assert missed_cutoffs(times, beyond, day) == due
+    assert missed(times, beyond, day) == due
+
+
+def test_what_was_asked_for_in_between_hides_no_missed_cutoff_and_moves_no_schedule():
+    times, day = hours("2024-01-01", 24 * 6), ForecastConfig(every="1d")
+    stored = [pd.Timestamp("2024-01-01 06:00")]
+    due = [pd.Timestamp(f"2024-01-0{day} 06:00") for day in (2, 3, 4, 5, 6)]
+    for odd in ("2023-12-31", "2024-01-01 09:00", "2024-01-03 17:00", "2024-01-06 22:00"):
+        assert missed(times, stored, day, [pd.Timestamp(odd)]) == due
+    assert missed(times, stored, day, [due[1]]) == [due[0], *due[2:]]  # that one is there
+    assert missed(times, stored, ForecastConfig(every="1d", catch_up=2), [due[3]]) == [
+        due[2], due[4]
+    ]  # fmt: skip
+    assert missed(times, [], day, [due[0]]) == []  # no schedule has begun
 
 
 def test_a_cutoff_is_the_last_row_known_by_then_and_none_comes_twice():
     times = hours("2024-01-01", 12).union(hours("2024-01-03 12:00", 24))
     stored = [pd.Timestamp("2024-01-01 05:00")]
-    found = missed_cutoffs(times, stored, ForecastConfig(every="12h"))
+    found = missed(times, stored, ForecastConfig(every="12h"))
     assert found == [
         pd.Timestamp(t) for t in ("2024-01-01 11:00", "2024-01-03 17:00", "2024-01-04 05:00")
     ]
-    odd = missed_cutoffs(hours("2024-01-01", 4), [times[0]], ForecastConfig(every="90min"))
+    odd = missed(hours("2024-01-01", 4), [times[0]], ForecastConfig(every="90min"))
     assert odd == [times[1]]  # 01:30 knows the row of 01:00; 03:00 is the last cutoff itself
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import shutil
@@ -16,11 +17,14 @@ from tasks.forecasts.vintages import (
     COLUMNS,
     commit_vintage,
     known_at,
+    last_made,
+    last_scheduled,
     list_vintages,
     part_name,
     parts_of,
     read_vintage,
     read_vintages,
+    stamp_parts,
     vintage_path,
 )
 from tasks.settings import StoreError, locked_draft
@@ -109,6 +113,49 @@ def test_of_many_processes_that_write_at_once_one_wins_and_both_files_are_its_ow
             assert len(list(tmp_path.iterdir())) == 2  # no draft is left
             for file in tmp_path.iterdir():
                 file.unlink()
+
+
+@pytest.mark.parametrize("code", ["EPERM", "ENOTSUP", "EXDEV", "EMLINK", "ENOSYS"])
+def test_a_share_without_hard_links_keeps_the_first_of_many_too(tmp_path, monkeypatch, code):
+    def refused(*_: object) -> None:
+        number = getattr(errno, code)
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(os, "link", refused)
+    with ProcessPoolExecutor(4, mp_context=get_context("fork")) as pool:
+        written = list(pool.map(write, [1.0, 2.0, 3.0, 4.0], [tmp_path] * 4))
+    assert sum(written) == 1
+    (path,) = tmp_path.glob("*.parquet")
+    before = path.read_bytes()
+    assert len(read_vintage(path)) == N_STEPS
+    assert write_vintage(vintage("2024-05-01", level=9), tmp_path) == (path, False)
+    assert path.read_bytes() == before
+    assert len(list(tmp_path.iterdir())) == 2  # the vintage and its CSV: no draft, no lock
+
+
+def test_a_copy_that_fails_on_the_way_leaves_no_vintage(tmp_path, monkeypatch):
+    def refused(*_: object) -> None:
+        raise OSError(errno.EPERM, os.strerror(errno.EPERM))
+
+    def full(_source: Path, copy: Path) -> None:
+        copy.write_bytes(b"half")
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "link", refused)
+    monkeypatch.setattr(shutil, "copyfile", full)
+    with pytest.raises(StoreError, match="No space left"):
+        write(1.0, tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_another_failure_of_the_link_is_told(tmp_path, monkeypatch):
+    def refused(*_: object) -> None:
+        raise OSError(errno.EACCES, os.strerror(errno.EACCES))
+
+    monkeypatch.setattr(os, "link", refused)
+    with pytest.raises(StoreError, match="Permission denied"):
+        write(1.0, tmp_path)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_of_many_processes_that_commit_a_folder_at_once_one_wins(tmp_path):
@@ -202,6 +249,67 @@ def test_what_was_known_is_the_newest_made_by_then(tmp_path):
     assert at("2024-05-01 02:30") == [1.0, 1.0] + [2.0] * 6
     assert at("2024-05-01 03:00") == [1.0, 1.0] + [3.0] * 6
     assert at("2024-06-01") == [1.0, 4.0] + [3.0] * 6
+
+
+def stamped(folder: Path, cutoff: str, as_of: str | None = None, n_parts: int = 1) -> Path:
+    """A vintage as a forecast writes it, stamped when its parts are complete."""
+    table = vintage(cutoff).drop(columns="created_at")
+    path = vintage_path(folder, table["cutoff"].max(), "1", "a" * 64)
+    made_at = pd.Timestamp("2024-07-01 12:00:00.123456")
+    with locked_draft(folder) as draft:
+        (draft / "0").mkdir()
+        size = -(-len(table) // n_parts)
+        for i in range(n_parts):
+            part = table.iloc[i * size : (i + 1) * size]
+            part.to_parquet(draft / "0" / part_name(i), index=False)
+        stamp_parts(draft / "0", made_at, None if as_of is None else pd.Timestamp(as_of))
+        commit_vintage(draft / "0", path)
+    return path
+
+
+@pytest.mark.parametrize("n_parts", [1, 3])
+@pytest.mark.parametrize("as_of", [None, "2024-05-01 10:00"])
+def test_all_parts_bear_the_time_at_which_they_were_complete(tmp_path, n_parts, as_of):
+    path = stamped(tmp_path, "2024-05-01", as_of, n_parts)
+    table = read_vintage(path)
+    assert table["created_at"].unique().tolist() == [pd.Timestamp("2024-07-01 12:00:00.123456")]
+    assert str(table["created_at"].dtype) == "datetime64[us]"
+    assert list(pd.read_parquet(path).columns[:7]) == list(COLUMNS)
+    pd.testing.assert_frame_equal(
+        table.drop(columns="created_at"), vintage("2024-05-01").drop(columns="created_at"),
+        check_dtype=False,
+    )  # fmt: skip
+    if n_parts == 1:
+        assert list(pd.read_csv(path.with_suffix(".csv")).columns[:7]) == list(COLUMNS)
+
+
+def test_what_as_of_asked_for_is_not_taken_for_the_last_scheduled_vintage(tmp_path):
+    stamped(tmp_path, "2024-05-01")
+    stamped(tmp_path, "2024-05-02", n_parts=2)
+    stamped(tmp_path, "2024-05-03 07:00", "2024-05-03 07:30")
+    stamped(tmp_path, "2024-05-04", "2024-05-04", n_parts=2)
+    write_vintage(vintage("2024-04-30"), tmp_path)  # of an earlier release
+    found = list_vintages(tmp_path)
+    for before, wanted in (
+        ("2024-06-01", "2024-05-02"), ("2024-05-02", "2024-05-01"), ("2024-05-01", "2024-04-30"),
+    ):  # fmt: skip
+        assert last_scheduled(found, pd.Timestamp(before)) == pd.Timestamp(wanted)
+    assert last_scheduled(found, pd.Timestamp("2024-04-30")) is None
+    (tmp_path / "20240505T000000-v1-aaaaaaaa.parquet").write_bytes(b"half")
+    with pytest.raises(StoreError, match="20240505T000000"):
+        last_scheduled(list_vintages(tmp_path), pd.Timestamp("2024-06-01"))
+
+
+def test_of_a_cutoff_that_was_forecast_twice_the_last_made_counts():
+    tables = [
+        vintage("2024-05-01", made="2024-05-03", sha="b", level=3),
+        vintage("2024-05-01", made="2024-05-02", level=2),
+        vintage("2024-05-01", made="2024-05-04", version="2", level=4),
+        vintage("2024-05-01 01:00", made="2024-05-01", level=1),
+    ]
+    found = last_made(pd.concat(tables, ignore_index=True))
+    assert found["y_hat"].tolist() == [3.0] * 6 + [4.0] * 6 + [1.0] * 6
+    assert last_made(found[:0]).empty
 
 
 def test_writing_never_touches_another_vintage(tmp_path):

@@ -9,7 +9,7 @@ from itertools import pairwise
 
 import pytest
 
-from tasks.models.ledger import Facts, history, read_ledger, record, verify
+from tasks.models.ledger import MAX_TAG, Facts, history, read_ledger, record, verify
 from tasks.models.moves import promote_version, rollback
 from tasks.settings import RegistryError
 
@@ -125,11 +125,33 @@ def test_writers_at_the_same_time_lose_no_entry_and_break_no_chain(registry):
     assert problems_of(registry) == []
 
 
-def test_a_reason_too_long_for_a_tag_is_cut(registry):
-    promote_version(NAME, "1", registry.home, reason="x" * 20_000)
+@pytest.mark.parametrize("text", ["x", "\u6f2b\u7530", '"\\', "\x01\n", "\N{ROCKET}", "\udcff"])
+def test_a_reason_is_cut_where_its_entry_would_be_too_long_for_the_tag(registry, text):
+    reason = text * (9_000 // len(text))
+    promote_version(NAME, "1", registry.home, reason=reason)
     (entry,) = entries_of(registry)
-    assert entry.reason.endswith("x ...")
-    assert len(registry.client.get_registered_model(NAME).tags[entry.key]) < 5000
+    stored = registry.client.get_registered_model(NAME).tags[entry.key]
+    assert 4980 < len(stored) <= MAX_TAG
+    assert entry.reason.endswith(" ...")
+    assert entry.reason[:-4] == reason.encode(errors="replace").decode()[: len(entry.reason) - 4]
+    assert (entry.facts.data_sha256, entry.facts.git_commit) == ("d" * 64, "c0ffee")
+    assert problems_of(registry) == []
+
+
+def test_a_long_reason_in_chinese_is_kept_whole(registry):
+    reason = "\u65b0\u6a21\u578b\u66f4\u597d" * 800
+    promote_version(NAME, "1", registry.home, reason=reason)
+    assert entries_of(registry)[0].reason == reason
+
+
+def test_an_entry_that_an_earlier_release_wrote_in_ascii_still_holds(registry):
+    promote_version(NAME, "1", registry.home, reason="\u65b0\u6a21\u578b")
+    (entry,) = entries_of(registry)
+    before = json.dumps(asdict(entry), sort_keys=True)
+    assert before.isascii()
+    registry.client.set_registered_model_tag(NAME, entry.key, before)
+    promote_version(NAME, "2", registry.home, reason="\u66f4\u597d")
+    assert [e.reason for e in entries_of(registry)] == ["\u65b0\u6a21\u578b", "\u66f4\u597d"]
     assert problems_of(registry) == []
 
 

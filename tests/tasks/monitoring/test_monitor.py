@@ -30,11 +30,13 @@ def subject() -> Watched:
     )
 
 
-def vintage(cutoff: str, version: str, y_hat: float, sha: str = "a") -> pd.DataFrame:
+def vintage(
+    cutoff: str, version: str, y_hat: float, sha: str = "a", made: str = "2024-02-01"
+) -> pd.DataFrame:
     ds = pd.date_range(pd.Timestamp(cutoff) + pd.Timedelta("1h"), periods=3, freq="h")
     return pd.DataFrame({
         "unique_id": "y", "ds": ds, "cutoff": pd.Timestamp(cutoff), "model_version": version,
-        "created_at": pd.Timestamp("2024-02-01"), "data_sha256": sha,
+        "created_at": pd.Timestamp(made), "data_sha256": sha,
         "y_hat": y_hat, "y_hat_q10": 0.0, "y_hat_q90": 2.0,
     })  # fmt: skip
 
@@ -60,6 +62,18 @@ def test_a_version_is_judged_by_its_own_forecasts_in_the_window():
     assert found.metrics["coverage"] == 1.0
     assert found.metrics["mase"] is None
     assert sorted(found.errors["mae_units"].unique()) == [2.0, 6.0, 8.0]
+
+
+def test_a_cutoff_that_was_forecast_again_judges_once_as_it_was_forecast_last():
+    found = compared(
+        vintage("2024-01-19 00:00", "2", 9.0, sha="b", made="2024-02-02"),
+        vintage("2024-01-19 00:00", "2", 3.0, made="2024-02-01"),
+        vintage("2024-01-19 06:00", "2", 3.0),
+    )
+    assert (found.n_forecasts, found.n_scored) == (2, 2)
+    assert found.metrics["mae_units"] == pytest.approx((8.0 + 2.0) / 2)
+    assert found.by_series.loc[0, "n"] == 6
+    assert not found.errors.duplicated(["unique_id", "ds", "cutoff", "model_version"]).any()
 
 
 def test_forecasts_of_rows_that_it_was_trained_on_judge_nobody():

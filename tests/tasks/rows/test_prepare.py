@@ -1,10 +1,15 @@
 """The rows of a training are mapped from files beside the snapshot."""
 
 import os
+import tempfile
 import time
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pytest
 
 from informer.config import FrameConfig
 from informer.data import Split, regular_frame, regular_panel
@@ -51,3 +56,38 @@ def test_row_files_are_used_again_and_those_out_of_use_are_removed(tmp_path):
     assert not old.exists()
     assert not cut_off.exists()
     assert ready.snapshot.path.exists()
+
+
+NOBODY = 65534
+
+
+def values_seen(ready: Prepared) -> tuple[int, int]:
+    """Who this process runs as, and how many values it finds."""
+    return os.getuid(), history(ready, FRAME).values.size
+
+
+@pytest.mark.skipif(not hasattr(os, "getuid") or os.getuid() != 0, reason="only root may be others")
+def test_a_second_user_of_a_shared_store_trains_on_the_rows_of_the_first():
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder).chmod(0o755)
+        ready = prepared(Path(folder))
+        size = history(ready, FRAME).values.size
+        made = history(ready, FRAME).folder
+        before = made.stat().st_mtime
+        pool = ProcessPoolExecutor(
+            1, mp_context=get_context("fork"), initializer=os.setuid, initargs=(NOBODY,)
+        )
+        with pool:
+            assert pool.submit(values_seen, ready).result() == (NOBODY, size)
+        assert made.stat().st_mtime == before
+
+
+def test_what_is_made_for_a_shared_store_is_for_all_whom_the_umask_lets_in(tmp_path):
+    ready = prepared(tmp_path)
+    before = os.umask(0o002)
+    try:
+        folder = history(ready, FRAME).folder
+    finally:
+        os.umask(before)
+    assert folder.stat().st_mode & 0o777 == 0o775
+    assert {path.stat().st_mode & 0o777 for path in folder.iterdir()} == {0o664}
