@@ -69,6 +69,7 @@ def realized_errors(rows: pd.DataFrame, scales: pd.DataFrame) -> pd.DataFrame:
     """
     own = rows[["unique_id"]].merge(scales, on="unique_id", how="left").set_axis(rows.index)
     error = rows["y_hat"] - rows["y"]
+    error = error.where(np.isfinite(rows["y_hat"]), np.inf)  # a forecast that is no number is wrong
     inside = rows["y"].between(rows[LOW], rows[HIGH])
     return rows.assign(
         error=error,

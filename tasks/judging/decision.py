@@ -6,15 +6,14 @@ may be made again and again, by a retry or by a run that goes on; the decision i
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from tasks.judging.evaluate import Windows
 from tasks.judging.gate import Check, Evidence, Ruling, Verdict
 from tasks.runs import Stage
-from tasks.settings import Home
+from tasks.settings import Home, finite
 
 __all__ = ["Decision", "decided_once"]
 
@@ -64,15 +63,6 @@ class Decision:
         rest = asdict(self)
         record: dict[str, Any] = finite(rest.pop("ruling") | rest)
         return record
-
-
-def finite(value: Any) -> Any:  # noqa: ANN401 -- whatever a record holds
-    """A value with None in place of every number that JSON cannot write."""
-    if isinstance(value, Mapping):
-        return {str(key): finite(one) for key, one in value.items()}
-    if isinstance(value, list | tuple):
-        return [finite(one) for one in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 DECIDE = Stage("decide", Decision)

@@ -14,6 +14,8 @@ from prefect.events import emit_event
 from prefect.runtime import flow_run
 from prefect.settings import PREFECT_API_URL
 
+from tasks.settings import finite
+
 __all__ = ["DEGRADED", "DRIFTED", "PROMOTED", "resource_id", "tell"]
 
 DRIFTED = "informer.drift.detected"
@@ -45,7 +47,7 @@ def tell(event: str, pipeline: str, payload: Mapping[str, Any]) -> None:
         "prefect.resource.name": pipeline,
         "prefect.resource.role": "pipeline",
     }
-    emit_event(event, resource=resource, payload=dict(payload))
+    emit_event(event, resource=resource, payload=finite(payload))
 
 
 def _answered(event: str) -> bool:

@@ -26,6 +26,7 @@ from .home import (
     without_password as without_password,
 )
 from .locks import give_locks_back as give_locks_back
+from .records import finite as finite
 from .retired import with_relatives as with_relatives
 from .sections import (
     Dimension as Dimension,

@@ -52,6 +52,16 @@ def test_errors_are_those_of_a_hand_computation():
     assert table.loc["2"].tolist() == [2, 1, 1.5, 0.75, 0.375, 0.5]
 
 
+def test_a_forecast_that_is_no_number_is_as_wrong_as_can_be():
+    rows = joined(vintages(), ACTUALS)
+    rows.loc[0, "y_hat"] = np.nan
+    errors = realized_errors(rows, SCALES)
+    assert errors["mae"].tolist()[0] == np.inf
+    table = scored(errors, ["model_version"]).set_index("model_version")
+    assert table.loc["1", "mae"] == np.inf
+    assert table.loc["2", "mae"] == 0.75
+
+
 def test_scales_are_the_scalers_deviation_and_the_seasonal_difference_of_the_train_rows():
     frame = FrameConfig(
         time_column="ds", id_column="id", columns=("x", "y"), target="y", features="M", freq="h"
