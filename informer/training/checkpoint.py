@@ -62,9 +62,10 @@ def identity(
 
 
 def _digest(windows: Windows) -> str:
-    """A fingerprint of the rows and of the windows cut from them."""
+    """A fingerprint of the rows, of which were observed, and of the windows cut from them."""
     digest = hashlib.sha256()
-    for tensor in (windows.values, windows.marks, windows.origins, windows.shifts):
+    parts = (windows.values, windows.marks, windows.origins, windows.shifts, windows.observed)
+    for tensor in parts:
         if tensor is not None:
             digest.update(tensor.detach().cpu().contiguous().numpy().data)
     return digest.hexdigest()[:16]

@@ -205,6 +205,15 @@ def test_a_checkpoint_of_other_data_is_refused(tmp_path, windows):
         fit(make_network(), other, val, CONFIG, checkpoint_dir=tmp_path)
 
 
+def test_a_checkpoint_of_rows_that_were_filled_elsewhere_is_refused(tmp_path, windows):
+    cut_off(tmp_path, windows)
+    train, val = windows
+    observed = torch.ones(train.values.shape, dtype=torch.bool)
+    observed[40, 0] = False
+    with pytest.raises(CheckpointError, match=r"was made with data\.train="):
+        fit(make_network(), replace(train, observed=observed), val, CONFIG, checkpoint_dir=tmp_path)
+
+
 @pytest.mark.parametrize("config", [replace(CONFIG, accelerator="auto", devices="auto")])
 def test_where_a_training_runs_is_no_part_of_what_it_is(tmp_path, windows, config):
     cut_off(tmp_path, windows)
