@@ -131,6 +131,7 @@ class Phases:
                 progress,
                 self.judged.state_dict(),
                 self.optimizer.state_dict(),
+                self.best,
                 None if self.average is None else dict(self.model.state_dict()),
             )
 
