@@ -279,7 +279,8 @@ class Windows:
         """By how much each of `rows` (B,) is ahead of its step of the time grid."""
         if self.shifts is None:
             return 0
-        return self.shifts[1, torch.searchsorted(self.shifts[0], rows, right=True) - 1]
+        series = torch.searchsorted(self.shifts[0], rows.contiguous(), right=True) - 1
+        return self.shifts[1, series]
 
     def _targets(self, table: Tensor) -> Tensor:
         """(..., n_targets) the last channels of (..., C), without a copy."""

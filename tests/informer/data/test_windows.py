@@ -137,6 +137,7 @@ def test_windows_of_all_series_know_the_time_at_which_they_begin(windows):
         origins=torch.tensor([6, 18, 26, 38]),
     )
     assert shared.times.tolist() == [6, 18, 11, 23]
+    assert shared.subset(slice(None, None, 2)).times.tolist() == [6, 11]
     assert windows.times.tolist() == windows.origins.tolist()
 
 
