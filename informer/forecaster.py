@@ -20,7 +20,15 @@ import torch
 from torch import Tensor
 
 from informer.config import MEDIAN, ForecasterConfig, InformerConfig
-from informer.data import Panel, StandardScaler, Windows, regular_panel, series_names, tail_start
+from informer.data import (
+    Panel,
+    StandardScaler,
+    Windows,
+    horizon_rows,
+    regular_panel,
+    series_names,
+    tail_start,
+)
 from informer.errors import ConfigError, FrameError
 from informer.estimators import (
     LINEAR_WEIGHT,
@@ -118,7 +126,7 @@ class Forecaster:
                 checkpoint_dir=checkpoint_dir, on_epoch=on_epoch, on_step=on_step,
             )  # fmt: skip
             predictor = NetworkPredictor(networks, config.training.seed)
-        calibration = _calibrated(predictor, train, val, panel, config)
+        calibration = _calibrated(predictor, train, val, config)
         return cls(config, estimator, scaler, predictor, calibration, history)
 
     @classmethod
@@ -141,7 +149,7 @@ class Forecaster:
         panel = regular_panel(frame, config.frame)
         scaler, train, val = _train_and_val(panel, config, config.model.seq_len)
         predictor = NetworkPredictor((model.eval(),), config.training.seed)
-        calibration = _calibrated(predictor, train, val, panel, config)
+        calibration = _calibrated(predictor, train, val, config)
         return cls(config, "informer", scaler, predictor, calibration)
 
     def predict(self, frame: pd.DataFrame) -> pd.DataFrame:
@@ -178,7 +186,7 @@ class Forecaster:
         first = origins.numpy()
         names = np.array(series_names(panel.ids, self.config.frame), dtype=object)  # (S, C_t)
         _, n_steps, n_targets = forecast.shape
-        rows = np.repeat(first[:, None] + np.arange(n_steps), n_targets, axis=0)  # (N * C_t, P)
+        rows = np.repeat(horizon_rows(first, n_steps), n_targets, axis=0)  # (N * C_t, P)
         by_target = (0, 2, 1)
         columns: dict[str, object] = {
             "unique_id": np.repeat(names[panel.series_of(first)].ravel(), n_steps),
@@ -264,7 +272,8 @@ class Forecaster:
 
 def _network(config: ForecasterConfig, tensors: dict[str, Tensor], member: int) -> Informer:
     """One network of a saved model, in eval mode."""
-    model = Informer(config.network)
+    with torch.random.fork_rng(devices=[]):  # the start values are overwritten: spend no numbers
+        model = Informer(config.network)
     prefix = f"network.{member}."
     model.load_state_dict(
         {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
@@ -273,11 +282,10 @@ def _network(config: ForecasterConfig, tensors: dict[str, Tensor], member: int) 
 
 
 def _calibrated(
-    predictor: Predictor, train: Windows, val: Windows, panel: Panel, config: ForecasterConfig
+    predictor: Predictor, train: Windows, val: Windows, config: ForecasterConfig
 ) -> Calibration:
-    return calibrate(
-        predictor, train, val, panel.observed, panel.steps, config.quantiles, config.frame.season
-    )
+    frame = config.frame
+    return calibrate(predictor, train, val, config.quantiles, frame.season, frame.targets)
 
 
 def _check_agreement(network: InformerConfig, wanted: InformerConfig) -> None:

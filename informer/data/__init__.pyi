@@ -28,4 +28,5 @@ from .step import infer_freq as infer_freq
 from .windows import (
     Batch as Batch,
     Windows as Windows,
+    horizon_rows as horizon_rows,
 )

@@ -25,7 +25,7 @@ import pandas as pd
 from informer.config import FrameConfig
 from informer.data.chunks import series_chunks
 from informer.data.frame import parse_times, regular_panel
-from informer.data.panel import Panel
+from informer.data.panel import OBSERVED, Panel
 from informer.errors import FrameError
 from informer.frequency import pandas_offset
 
@@ -33,7 +33,7 @@ __all__ = ["map_panel"]
 
 INDEX, FORMAT = "panel.json", 1
 CHUNK_ROWS = 2**19
-FILES = {"values": ("values.f64", np.float64), "observed": ("observed.u1", np.bool_)}
+FILES = {"values": ("values.f64", np.float64), "observed": (OBSERVED, np.bool_)}
 STEPS = "steps.i64"
 
 

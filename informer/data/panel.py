@@ -9,6 +9,7 @@ import hashlib
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -22,9 +23,10 @@ from informer.data.calendar import calendar_features, future_times
 from informer.data.scaler import StandardScaler
 from informer.data.windows import Windows, mapped_rows, window_origins
 
-__all__ = ["Panel"]
+__all__ = ["OBSERVED", "Panel"]
 
 CHUNK = 2**20  # rows that are worked on at once
+OBSERVED = "observed.u1"  # in the folder of a mapped panel
 
 
 @dataclass(frozen=True)
@@ -108,6 +110,7 @@ class Panel:
             n_targets: the last channels, which are forecast.
         """
         values, file = self._scaled(scaler)
+        observed, observed_file = self._mask(n_targets)
         ahead = self.bounds[:-1] - self.starts
         return Windows(
             values=values,
@@ -118,7 +121,9 @@ class Panel:
             pred_len=pred_len,
             n_targets=n_targets,
             shifts=torch.from_numpy(np.stack([self.bounds[:-1], ahead])),
+            observed=observed,
             file=file,
+            observed_file=observed_file,
         )
 
     def _scaled(self, scaler: StandardScaler) -> tuple[Tensor, Path | None]:
@@ -137,6 +142,23 @@ class Panel:
                     scaler.transform(self.values[part]).astype(np.float32).tofile(target)
             draft.replace(file)
         return mapped_rows(file, shape), file
+
+    def _mask(self, n_targets: int) -> tuple[Tensor | None, Path | None]:
+        """(T, C) which values were observed, and its file; None where every target was."""
+        if self._complete[-n_targets:].all():
+            return None, None
+        if self.folder is None:
+            return torch.from_numpy(self.observed), None
+        file = self.folder / OBSERVED
+        return mapped_rows(file, self.values.shape, torch.bool), file
+
+    @cached_property
+    def _complete(self) -> npt.NDArray[np.bool_]:
+        """(C,) whether no value of a channel was filled; a chunk of rows is read at a time."""
+        complete = np.ones(self.observed.shape[1], dtype=bool)
+        for part in _chunks(len(self.observed)):
+            complete &= self.observed[part].all(axis=0)
+        return complete
 
     def series_of(self, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
         """The number of the series that each of `rows` belongs to, in the same shape."""

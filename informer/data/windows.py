@@ -1,4 +1,4 @@
-"""From rows to windows: the only place where an index into time is computed.
+"""From rows to windows: the only file that computes which rows a window covers.
 
     B batch   L seq_len   P pred_len   C channels   M calendar features   T rows   N windows
 
@@ -11,6 +11,9 @@ A window is named by its origin, the row of its first forecast step:
 Series stand one after the other along T; `window_origins` is given the bounds of each, so that no
 window crosses from one series into the next. No window is stored: a batch is gathered from the
 rows, which may lie in memory or in a file that is mapped into it.
+
+A gap in the data is filled, so that the network has something to read. A filled value is an input
+and never a truth: `horizon` and `Batch.y` hold NaN in its place.
 """
 
 from __future__ import annotations
@@ -26,7 +29,7 @@ from torch import Tensor
 
 from informer.errors import FrameError
 
-__all__ = ["Batch", "Windows", "mapped_rows", "window_origins"]
+__all__ = ["Batch", "Windows", "horizon_rows", "mapped_rows", "window_origins"]
 
 
 class Batch(NamedTuple):
@@ -35,10 +38,12 @@ class Batch(NamedTuple):
     x_enc: Tensor  # (B, L, C)
     x_mark_enc: Tensor  # (B, L, M)
     x_mark_dec: Tensor  # (B, label_len + P, M)
-    y: Tensor  # (B, P, n_targets)
+    y: Tensor  # (B, P, n_targets), NaN where nothing was observed
+    seen: Tensor | None = None  # (B, P, n_targets) False where nothing was; None: all was observed
 
 
 RESIDENT_BYTES = 2**30  # mapped rows that an accelerator takes whole
+CHUNK = 2048  # windows that are looked at together
 Rows = int | npt.NDArray[np.int64]
 
 
@@ -81,6 +86,12 @@ def window_origins(
     return torch.from_numpy(low[series] + within * stride)
 
 
+def horizon_rows(origins: npt.NDArray[np.int64], n_steps: int) -> npt.NDArray[np.int64]:
+    """(N, n_steps) the rows that the horizons of the origins (N,) cover."""
+    rows: npt.NDArray[np.int64] = np.asarray(origins)[:, None] + np.arange(n_steps)
+    return rows
+
+
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Windows:
     """N windows over rows that are stored once.
@@ -94,12 +105,15 @@ class Windows:
         pred_len: P, rows forecast.
         n_targets: channels forecast.
         shifts: (2, S) the first row of each series, and by how much its rows are ahead of their
-            marks; None where each row has marks of its own.
+            marks; None where each row has marks of its own, and then all rows are one series.
+        observed: (T, C) bool, False where a value was filled; None where none was.
         file: what `values` are mapped from; None where they lie in memory.
+        observed_file: what `observed` is mapped from, likewise.
         batch_device: where batches are made; None: where the rows lie.
 
     Raises:
-        FrameError: a horizon reaches beyond the rows, or `values` and `marks` differ in rows.
+        FrameError: a horizon reaches beyond the rows, or `values` differ in rows from `marks`, or
+            in shape from `observed`.
     """
 
     values: Tensor
@@ -110,7 +124,9 @@ class Windows:
     pred_len: int
     n_targets: int
     shifts: Tensor | None = None
+    observed: Tensor | None = None
     file: Path | None = None
+    observed_file: Path | None = None
     batch_device: torch.device | None = None
 
     def __post_init__(self) -> None:
@@ -118,6 +134,11 @@ class Windows:
         if self.shifts is None and len(self.marks) != n_rows:
             raise FrameError(
                 f"values have {n_rows} rows and marks {len(self.marks)}; give each row its marks."
+            )
+        if self.observed is not None and self.observed.shape != self.values.shape:
+            raise FrameError(
+                f"values have the shape {tuple(self.values.shape)} and observed "
+                f"{tuple(self.observed.shape)}; say of each value whether it was observed."
             )
         if not len(self.origins):
             return
@@ -140,8 +161,9 @@ class Windows:
         label_len: int,
         pred_len: int,
         n_targets: int,
+        observed: npt.NDArray[np.bool_] | None = None,
     ) -> Windows:
-        """Build from arrays of rows in memory, each with its marks: (T, C), (T, M) and (N,)."""
+        """Build from arrays of rows of one series in memory: (T, C), (T, M), (N,) and (T, C)."""
         return cls(
             values=torch.from_numpy(np.array(values, dtype=np.float32, order="C")),
             marks=torch.from_numpy(np.array(marks, dtype=np.float32, order="C")),
@@ -150,6 +172,7 @@ class Windows:
             label_len=label_len,
             pred_len=pred_len,
             n_targets=n_targets,
+            observed=None if observed is None else torch.from_numpy(np.array(observed, dtype=bool)),
         )
 
     def __len__(self) -> int:
@@ -161,29 +184,107 @@ class Windows:
         """Where the batches are made."""
         return self.values.device if self.batch_device is None else self.batch_device
 
+    @property
+    def numbers(self) -> Tensor:
+        """(N,) int64, the number of every window."""
+        return torch.arange(len(self), device=self.origins.device)
+
+    def parts(self, size: int) -> tuple[Tensor, ...]:
+        """The numbers of all windows in order, `size` at a time."""
+        return torch.split(self.numbers, size)
+
+    @property
+    def times(self) -> Tensor:
+        """(N,) int64, the step of the time grid at which each window's forecast begins.
+
+        Windows of different series that begin at the same time have the same step.
+        """
+        return self.origins - self._ahead(self.origins)
+
+    def past(self, index: Tensor, n_rows: int) -> Tensor:
+        """(B, n_rows, n_targets) scaled targets just before the origins of the windows `index`.
+
+        A gap holds what it was filled with: that is what a forecaster knew.
+
+        Raises:
+            IndexError: so many rows reach back past the first one.
+        """
+        return _gathered(self._targets(self.values), self._first(index) - n_rows, n_rows)
+
+    def past_observed(self, index: Tensor, n_rows: int) -> Tensor | None:
+        """(B, n_rows, n_targets) False where `past` was filled; None where no value ever was."""
+        if self.observed is None:
+            return None
+        return _gathered(self._targets(self.observed), self._first(index) - n_rows, n_rows)
+
+    def horizon(self, index: Tensor) -> Tensor:
+        """(B, P, n_targets) what came in the windows `index`, scaled; NaN if it was not observed.
+
+        Without a NaN wherever `observed` is None.
+        """
+        values = _gathered(self._targets(self.values), self._first(index), self.pred_len)
+        seen = self.horizon_observed(index)
+        return values if seen is None else values.masked_fill(~seen, torch.nan)
+
+    def horizon_observed(self, index: Tensor) -> Tensor | None:
+        """(B, P, n_targets) False where nothing was observed; None where no value was filled."""
+        if self.observed is None:
+            return None
+        return _gathered(self._targets(self.observed), self._first(index), self.pred_len)
+
+    def n_observed(self) -> Tensor:
+        """(N,) int64, how many observed target values the horizon of each window holds."""
+        if self.observed is None:
+            full = self.pred_len * self.n_targets
+            return torch.full((len(self),), full, device=self.origins.device)
+        counts = [_count(self.horizon_observed(index)) for index in self.parts(CHUNK)]
+        return torch.cat(counts) if counts else self.numbers
+
+    def with_truth(self) -> Windows:
+        """The windows whose horizons hold an observed value; of the others nothing is known."""
+        if self.observed is None:
+            return self
+        known = self.n_observed() > 0
+        return self if bool(known.all()) else self.subset(known)
+
     def batch(self, index: Tensor) -> Batch:
         """The windows numbered `index` (B,), without a loop over them.
 
         Raises:
             IndexError: a window's history reaches back past the first row.
         """
-        first = self.origins[index.to(self.origins.device)] - self.seq_len  # (B,)
+        first = self._first(index) - self.seq_len  # (B,)
         values = _gathered(self.values, first, self.seq_len + self.pred_len)  # (B, L + P, C)
-        if self.shifts is not None:
-            series = torch.searchsorted(self.shifts[0], first, right=True) - 1
-            first = first - self.shifts[1, series]
+        first = first - self._ahead(first)
         marks = _gathered(self.marks, first, self.seq_len + self.pred_len)  # (B, L + P, M)
         values, marks = values.to(self.device), marks.to(self.device)
+        y = self._targets(values)[:, self.seq_len :]
+        seen = self.horizon_observed(index)
+        if seen is not None:
+            seen = seen.to(self.device)
+            y = y.masked_fill(~seen, torch.nan)
         return Batch(
             x_enc=values[:, : self.seq_len],
             x_mark_enc=marks[:, : self.seq_len],
             x_mark_dec=marks[:, self.seq_len - self.label_len :],
-            y=values[:, self.seq_len :, values.shape[2] - self.n_targets :],
+            y=y,
+            seen=seen,
         )
 
-    def targets(self, rows: Tensor) -> Tensor:
-        """(..., C_t) scaled values of the targets in `rows` (...)."""
-        return self.values[rows][..., self.values.shape[1] - self.n_targets :]
+    def _first(self, index: Tensor) -> Tensor:
+        """(B,) origins of the windows `index`."""
+        return self.origins[index.to(self.origins.device)]
+
+    def _ahead(self, rows: Tensor) -> Tensor | int:
+        """By how much each of `rows` (B,) is ahead of its step of the time grid."""
+        if self.shifts is None:
+            return 0
+        series = torch.searchsorted(self.shifts[0], rows.contiguous(), right=True) - 1
+        return self.shifts[1, series]
+
+    def _targets(self, table: Tensor) -> Tensor:
+        """(..., n_targets) the last channels of (..., C), without a copy."""
+        return table[..., table.shape[-1] - self.n_targets :]
 
     def to(self, device: torch.device | str) -> Windows:
         """The same windows with their batches on `device`.
@@ -196,6 +297,8 @@ class Windows:
         return replace(
             self,
             file=None,
+            observed_file=None,
+            observed=None if self.observed is None else self.observed.to(device),
             values=self.values.to(device),
             marks=self.marks.to(device),
             origins=self.origins.to(device),
@@ -211,21 +314,32 @@ class Windows:
         state = dict(self.__dict__)
         if self.file is not None:
             state["values"] = tuple(self.values.shape)
+        if self.observed_file is not None:
+            state["observed"] = tuple(self.values.shape)
         return state
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         if state["file"] is not None:
             state = state | {"values": mapped_rows(state["file"], state["values"])}
+        if state["observed_file"] is not None:
+            shape, file = state["observed"], state["observed_file"]
+            state = state | {"observed": mapped_rows(file, shape, torch.bool)}
         self.__dict__.update(state)
 
 
-def mapped_rows(file: Path, shape: tuple[int, int]) -> Tensor:
-    """The rows (T, C) of a file of float32, read from it page by page when they are used."""
-    n_entries = shape[0] * shape[1]
-    return torch.from_file(str(file), shared=False, size=n_entries, dtype=torch.float32).view(shape)
+def mapped_rows(file: Path, shape: tuple[int, int], dtype: torch.dtype = torch.float32) -> Tensor:
+    """The rows (T, C) of a file of `dtype`, read from it page by page when they are used."""
+    size = shape[0] * shape[1]
+    return torch.from_file(str(file), shared=False, size=size, dtype=dtype).view(shape)
 
 
 def _gathered(table: Tensor, first: Tensor, span: int) -> Tensor:
     """(B, span, K) consecutive rows of a table (T, K) from the rows `first` (B,)."""
     # The view holds every window without a copy; only the windows wanted are gathered.
     return table.unfold(0, span, 1).transpose(1, 2).index_select(0, first)
+
+
+def _count(seen: Tensor | None) -> Tensor:
+    """(B,) how many entries of (B, P, n_targets) are true."""
+    assert seen is not None
+    return seen.sum(dim=(1, 2))

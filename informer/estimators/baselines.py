@@ -7,8 +7,9 @@ B windows of a batch   L look_back   P pred_len   C channels   C_t targets   N t
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import TypeAlias
 
 import torch
@@ -28,6 +29,8 @@ N_CALIBRATION = 99  # windows that calibrate a model which is fitted anew for ea
 LINEAR_WEIGHT = "linear.weight"
 PENALTIES = (1e-4, 1e-3, 1e-2, 1e-1, 1.0)
 CHUNK = 2048
+# Rounds in which unobserved values take their places, and the relative change that ends them.
+MOST_ROUNDS, SETTLED = 30, 1e-4
 
 
 @dataclass(frozen=True)
@@ -41,8 +44,7 @@ class Naive:
 
     def predict(self, windows: Windows, index: Tensor) -> Tensor:
         """(B, P, C_t) forecasts of the windows numbered by `index`, scaled."""
-        last = windows.targets(windows.origins[index] - 1)  # (B, C_t)
-        return last[:, None].repeat(1, windows.pred_len, 1)
+        return windows.past(index, 1).repeat(1, windows.pred_len, 1)
 
 
 @dataclass(frozen=True)
@@ -58,9 +60,9 @@ class SeasonalNaive:
 
     def predict(self, windows: Windows, index: Tensor) -> Tensor:
         """(B, P, C_t) forecasts of the windows numbered by `index`, scaled."""
-        ahead = torch.arange(windows.pred_len, device=index.device) % self.season
-        rows = windows.origins[index][:, None] - self.season + ahead  # (B, P)
-        return windows.targets(rows)
+        n_seasons = -(-windows.pred_len // self.season)
+        last = windows.past(index, self.season)  # (B, season, C_t)
+        return last.repeat(1, n_seasons, 1)[:, : windows.pred_len]
 
 
 @dataclass(frozen=True)
@@ -82,22 +84,27 @@ class ClosedFormLinear:
     def fit(cls, train: Windows, val: Windows, look_back: int) -> ClosedFormLinear:
         """Solve on the train windows; the penalty is the one that errs least on `val`.
 
-        Every origin of both must have `look_back` rows of its own series before it.
+        Every origin of both must have `look_back` rows of its own series before it. A value that
+        was not observed has no part in it: the fit puts its own forecast in the value's place
+        until that no longer moves (Dempster, Laird & Rubin 1977), and `val` does not count it.
         """
         gram = torch.zeros(look_back, look_back, dtype=torch.float64)
         cross = torch.zeros(look_back, train.pred_len, dtype=torch.float64)
         n_rows = 0
-        for index in torch.split(torch.arange(len(train)), CHUNK):
+        for index in train.parts(CHUNK):
             x, y, _ = differences(train, index, look_back)
             gram += (x.mT @ x).double()
-            cross += (x.mT @ y).double()
+            cross += (x.mT @ y.nan_to_num()).double()
             n_rows += len(x)
         identity = torch.eye(look_back, dtype=torch.float64)
-        candidates = [
-            cls(weight=torch.linalg.solve(gram + penalty * n_rows * identity, cross).float())
-            for penalty in PENALTIES
-        ]
-        losses = [_squared_error(candidate, val) for candidate in candidates]
+
+        def solved(penalty: float, cross: Tensor) -> Tensor:
+            weight: Tensor = torch.linalg.solve(gram + penalty * n_rows * identity, cross).float()
+            return weight
+
+        cross += _unobserved(train, partial(solved, PENALTIES[0]), cross)
+        candidates = [cls(weight=solved(penalty, cross)) for penalty in PENALTIES]
+        losses = [squared_error(candidate.weight, val) for candidate in candidates]
         return candidates[losses.index(min(losses))]
 
     def predict(self, windows: Windows, index: Tensor) -> Tensor:
@@ -107,23 +114,55 @@ class ClosedFormLinear:
         return flat.view(len(index), -1, windows.pred_len).mT + last
 
 
-def differences(windows: Windows, index: Tensor, look_back: int) -> tuple[Tensor, Tensor, Tensor]:
-    """History and horizon less the last value: (B * C_t, L), (B * C_t, P), and it, (B, 1, C_t)."""
-    origins = windows.origins[index][:, None]
-    past = windows.targets(origins + torch.arange(-look_back, 0, device=index.device))
-    future = windows.targets(origins + torch.arange(windows.pred_len, device=index.device))
+def differences(
+    windows: Windows, index: Tensor, look_back: int, guess: Tensor | None = None
+) -> tuple[Tensor, Tensor, Tensor]:
+    """History and horizon less the last value: (B * C_t, L), (B * C_t, P), and it, (B, 1, C_t).
+
+    Where the horizon was not observed it is NaN, or what the map `guess` (L, P) makes of the past.
+    """
+    past, future = windows.past(index, look_back), windows.horizon(index)
     last = past[:, -1:]
     x = (past - last).mT.reshape(-1, look_back)  # (B * C_t, L)
     y = (future - last).mT.reshape(-1, windows.pred_len)  # (B * C_t, P)
+    if guess is not None and windows.observed is not None:
+        y = y.where(~y.isnan(), x @ guess)
     return x, y, last
 
 
-def _squared_error(candidate: ClosedFormLinear, windows: Windows) -> float:
+def squared_error(weight: Tensor, windows: Windows) -> float:
+    """Of the map `weight` (L, P) on the past less its last value, summed over observed values."""
     total = 0.0
-    for index in torch.split(torch.arange(len(windows)), CHUNK):
-        x, y, _ = differences(windows, index, candidate.look_back)
-        total += float(((x @ candidate.weight - y) ** 2).sum())
+    for index in windows.parts(CHUNK):
+        x, y, _ = differences(windows, index, len(weight))
+        total += float(((x @ weight - y) ** 2).nan_to_num().sum())
     return total
+
+
+def _unobserved(
+    windows: Windows, solved: Callable[[Tensor], Tensor], cross: Tensor
+) -> Tensor | float:
+    """(L, P) what the values that were not observed add to `cross`, so that they change no map.
+
+    Args:
+        windows: that are fitted on.
+        solved: the map (L, P) of a (L, P) product of past and horizon.
+        cross: that product over the observed values alone.
+    """
+    if windows.observed is None:
+        return 0.0
+    full = windows.pred_len * windows.n_targets
+    some = windows.subset(windows.n_observed() < full)
+    added = torch.zeros_like(cross)
+    for _ in range(MOST_ROUNDS):
+        weight, before = solved(cross + added), added
+        added = torch.zeros_like(cross)
+        for index in some.parts(CHUNK):
+            x, y, _ = differences(some, index, len(weight))
+            added += (x.mT @ (x @ weight).where(y.isnan(), 0.0)).double()
+        if float((added - before).norm()) <= SETTLED * float((cross + added).norm()):
+            break
+    return added
 
 
 BaselinePredictor: TypeAlias = Naive | SeasonalNaive | ClosedFormLinear | Classical

@@ -10,17 +10,20 @@ K forecasts of each value: 1, or Q from a network of quantiles
 
 from __future__ import annotations
 
+import logging
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor
 
 from informer.data import Windows
+from informer.errors import FrameError
 from informer.estimators.baselines import ClosedFormLinear, SeasonalNaive
+from informer.estimators.conformal import n_needed, offsets, order_statistics
 from informer.estimators.predictor import NetworkPredictor, Predictor, n_forecasts, predict_levels
 
 __all__ = ["Calibration", "LocalScale", "calibrate"]
@@ -37,6 +40,9 @@ N_BLOCKS, MIN_IN_BLOCK, N_STEPS, MAX_JUDGED = 12, 40, 8, 4096
 REACH = 2  # how far apart two stretches are at most of which one is calibrated on the other
 MAX_ENTRIES = 2**26  # residuals held at once; with more, fewer windows are taken, evenly
 MAX_PAST = 2**24  # values of the windows' pasts held at once
+NAMED = 5  # targets that a warning names
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -45,7 +51,8 @@ class LocalScale:
 
     Attributes:
         form: what is measured over the L rows that the network reads: the mean absolute change
-            from step to step or from season to season, or the deviation; `none` for always 1.
+            from step to step or from season to season, or the deviation; `none` for always 1. Only
+            observed values count, since what a gap is filled with stands still.
         lag: steps between the values of a change.
         share: the exponent that draws the ratio to 1: 1 keeps it, 0 would make it 1.
         typical: (C_t,) mean of the measure over the train windows, scaled.
@@ -60,16 +67,19 @@ class LocalScale:
     def fit(cls, form: Form, season: int, share: float, train: Windows) -> LocalScale:
         """Measure what is usual on the train windows."""
         lag = season if form == "season" else 1
-        measured = _restlessness(train, torch.arange(len(train)), form, lag)
-        return cls(form, lag, share, measured.mean(dim=0))
+        measured = _restlessness(train, train.numbers, form, lag)
+        whole = train.observed is None
+        typical = measured.mean(dim=0) if whole else measured.nanmean(dim=0).nan_to_num()
+        return cls(form, lag, share, typical)
 
     def of(self, windows: Windows, index: Tensor) -> Tensor:
-        """(B, C_t) scale of the windows numbered by `index`."""
+        """(B, C_t) scale of the windows numbered by `index`; 1 where nothing of a past is known."""
         if self.form == "none":
             return torch.ones(len(index), windows.n_targets)
         own = _restlessness(windows, index, self.form, self.lag)
         usual = self.typical.where(self.typical > 0, 1.0)
-        return (own / usual).clamp(min=LEAST) ** self.share
+        scale = (own / usual).clamp(min=LEAST) ** self.share
+        return scale if windows.observed is None else scale.nan_to_num(nan=1.0)
 
 
 @dataclass(frozen=True)
@@ -95,38 +105,65 @@ def calibrate(
     predictor: Predictor,
     train: Windows,
     val: Windows,
-    observed: npt.NDArray[np.bool_],
-    when: npt.NDArray[np.int64],
     quantiles: tuple[float, ...],
     season: int,
+    targets: Sequence[str],
 ) -> Calibration:
     """Quantiles of the validation residuals (split conformal, Vovk et al. 2005), locally scaled.
 
     With n residuals the level q takes the ceil((n + 1) q)-th smallest above the median and the
-    floor((n + 1) q)-th below it, so that an interval covers at least its nominal share where
-    validation and test rows are exchangeable. A network's own quantiles are moved each by the
-    quantile of its own residuals (as Romano et al., NeurIPS 2019, move the ends of an interval).
-    A network's residuals on the rows that it was trained on say little, and a classical model is
-    too slow to forecast them all, so the form of the scale is chosen with the linear model's in
-    their place, see `_evenest`.
+    floor((n + 1) q)-th up to it, so that an interval covers at least its nominal share where
+    validation and test rows are exchangeable. Where n is too small for a level, Student's t takes
+    over, as `conformal.offsets` says, and a warning names the targets. Only observed values have a
+    residual; n counts windows, also those that overlap. A network's own quantiles are moved each by
+    the quantile of its own residuals (as Romano et al., NeurIPS 2019, move the ends of an
+    interval). A network's residuals on the rows that it was trained on say little, and a classical
+    model is too slow to forecast them all, so the form of the scale is chosen with the linear
+    model's in their place, see `_evenest`.
 
     Args:
         predictor: what forecasts.
         train: windows that say which restlessness is usual.
         val: N windows whose horizons lie in the validation rows.
-        observed: (T, C) False where a value was filled; its residual does not count.
-        when: (T,) position in time of each row.
         quantiles: Q levels.
         season: steps in a season.
+        targets: C_t names, for what is said of them.
+
+    Raises:
+        FrameError: not one value was observed in the validation windows.
     """
+    n_windows, val = len(val), val.with_truth()
+    if not len(val):
+        raise FrameError(
+            f"not one value of {', '.join(targets[:NAMED])} was observed in the horizons of the "
+            f"{n_windows} validation windows, so that nothing says how wide an interval must be. "
+            "Supply the missing values, or move or lengthen the validation part."
+        )
     judge = predictor
     if not isinstance(predictor, ClosedFormLinear | SeasonalNaive):
         judge = _linear_in_place_of(predictor, train, val)
-    scale = _evenest(judge, train, val, observed, when, season)
+    scale = _evenest(judge, train, val, season)
     val = _thinned(val, MAX_ENTRIES // (n_forecasts(predictor) * val.pred_len * val.n_targets))
-    error = _residuals(predictor, val, observed)  # (N, K, P, C_t)
-    own = scale.of(val, torch.arange(len(val)))[:, None, None]  # (N, 1, 1, C_t)
-    return Calibration(_conformal(error / own, quantiles), scale)
+    error = _residuals(predictor, val)  # (N, K, P, C_t)
+    own = scale.of(val, val.numbers)[:, None, None]  # (N, 1, 1, C_t)
+    _warn_of_few(error, quantiles, targets)
+    return Calibration(offsets(error / own, quantiles), scale)
+
+
+def _warn_of_few(error: Tensor, quantiles: tuple[float, ...], targets: Sequence[str]) -> None:
+    """Tell which targets have steps with fewer residuals (N, K, P, C_t) than the levels need."""
+    needed = n_needed(quantiles)
+    fewest = (~error[:, 0].isnan()).sum(dim=0).min(dim=0).values.tolist()  # (C_t,)
+    few = [f"{name}: {n}" for name, n in zip(targets, fewest, strict=True) if n < needed]
+    if few:
+        more = f" and {len(few) - NAMED} more targets" if len(few) > NAMED else ""
+        logger.warning(
+            "there are too few validation windows with an observed value for intervals that rest "
+            "on residuals alone (%s%s; needed: %d). Student's t takes their place beyond the "
+            "largest residual: it covers its share of normal errors, and is wide. Lengthen the "
+            "validation part, or supply missing values.",
+            ", ".join(few[:NAMED]), more, needed,
+        )  # fmt: skip
 
 
 def _linear_in_place_of(predictor: Predictor, train: Windows, val: Windows) -> Predictor:
@@ -136,14 +173,7 @@ def _linear_in_place_of(predictor: Predictor, train: Windows, val: Windows) -> P
     return ClosedFormLinear.fit(train, val, train.seq_len)
 
 
-def _evenest(
-    judge: Predictor,
-    train: Windows,
-    val: Windows,
-    observed: npt.NDArray[np.bool_],
-    when: npt.NDArray[np.int64],
-    season: int,
-) -> LocalScale:
+def _evenest(judge: Predictor, train: Windows, val: Windows, season: int) -> LocalScale:
     """The scale under which an interval that suits one stretch of time suits the next one best.
 
     Train and validation windows are cut into `N_BLOCKS` stretches; an interval calibrated on each
@@ -152,14 +182,14 @@ def _evenest(
     """
     plain = LocalScale("none", 1, 1.0, torch.ones(val.n_targets))
     known = replace(train, origins=torch.cat((train.origins, val.origins)))
-    known = _thinned(known, MAX_JUDGED)
-    time = when[known.origins.numpy()]
+    known = _thinned(known.with_truth(), MAX_JUDGED)
+    time = known.times.numpy()
     bounds = np.quantile(time, np.linspace(0, 1, N_BLOCKS + 1)[1:-1])
     block = torch.from_numpy(np.searchsorted(bounds, time))
     if torch.bincount(block, minlength=N_BLOCKS).min() < MIN_IN_BLOCK or train.seq_len < 2:
         return plain
-    error = _residuals(judge, known, observed, every=max(1, val.pred_len // N_STEPS))
-    index = torch.arange(len(known))
+    error = _residuals(judge, known, every=max(1, val.pred_len // N_STEPS))
+    index = known.numbers
     forms = [form for form in FORMS if form != "season" or season < train.seq_len]
     scales = [LocalScale.fit(form, season, share, train) for form in forms for share in SHARES]
     candidates = [plain, *scales]
@@ -174,9 +204,9 @@ def _mean_miss(error: Tensor, block: Tensor) -> float:
     parts = [error[block == i, 0] for i in range(N_BLOCKS)]
     misses = []
     for i, part in enumerate(parts):
-        low, high = _conformal(part.unsqueeze(1), INTERVAL)
+        (low, high), _ = order_statistics(part.unsqueeze(1), INTERVAL)
         for other in parts[max(0, i - REACH) : i] + parts[i + 1 : i + 1 + REACH]:
-            seen = ~other.isnan()
+            seen = ~(other.isnan() | low.isnan())
             inside = ((other >= low) & (other <= high) & seen).sum() / seen.sum().clamp(min=1)
             misses.append(abs(float(inside) - PROMISED))
     return sum(misses) / len(misses)
@@ -193,11 +223,22 @@ def _restlessness(windows: Windows, index: Tensor, form: Form, lag: int) -> Tens
 
 
 def _measured(windows: Windows, index: Tensor, form: Form, lag: int) -> Tensor:
-    rows = windows.origins[index][:, None] + torch.arange(-windows.seq_len, 0)  # (B, L)
-    past = windows.targets(rows)  # (B, L, C_t)
+    past = windows.past(index, windows.seq_len)  # (B, L, C_t)
+    seen = windows.past_observed(index, windows.seq_len)
+    if seen is not None and not bool(seen.all()):
+        return _restlessness_observed(past.masked_fill(~seen, torch.nan), form, lag)
     if form == "deviation":
         return past.std(dim=1, correction=0)
     return (past[:, lag:] - past[:, :-lag]).abs_().mean(dim=1)
+
+
+def _restlessness_observed(past: Tensor, form: Form, lag: int) -> Tensor:
+    """(B, C_t) the measure over what is no NaN of (B, L, C_t); NaN of less than two values."""
+    if form == "deviation":
+        several = (~past.isnan()).sum(dim=1) > 1
+        squares = (past - past.nanmean(dim=1, keepdim=True)) ** 2
+        return squares.nanmean(dim=1).sqrt().where(several, torch.nan)
+    return (past[:, lag:] - past[:, :-lag]).abs().nanmean(dim=1)
 
 
 def _thinned(windows: Windows, n_most: int) -> Windows:
@@ -205,36 +246,16 @@ def _thinned(windows: Windows, n_most: int) -> Windows:
     return windows.subset(slice(None, None, max(1, math.ceil(len(windows) / max(1, n_most)))))
 
 
-def _residuals(
-    predictor: Predictor, val: Windows, observed: npt.NDArray[np.bool_], *, every: int = 1
-) -> Tensor:
+def _residuals(predictor: Predictor, val: Windows, *, every: int = 1) -> Tensor:
     """(N, K, P, C_t) truth less forecast, scaled; NaN where nothing was observed.
 
     With `every`, P counts only each so-manieth step of the horizon, and no other is held.
     """
-    seen = torch.from_numpy(observed[:, -val.n_targets :])
-    steps = torch.arange(0, val.pred_len, every)
     error: Tensor | None = None
     for index, forecast in predict_levels(predictor, val):
-        rows = val.origins[index][:, None] + steps  # (B, P)
-        truth = val.targets(rows).masked_fill_(~seen[rows], torch.nan)
-        part = truth.unsqueeze(1) - forecast[:, :, ::every]
+        part = val.horizon(index)[:, ::every].unsqueeze(1) - forecast[:, :, ::every]
         if error is None:  # filled in place: to join parts would hold each twice
             error = part.new_empty(len(val), *part.shape[1:])
         error[index] = part
     assert error is not None
     return error
-
-
-def _conformal(error: Tensor, levels: tuple[float, ...]) -> Tensor:
-    """(Q, P, C_t) quantiles of (N, K, P, C_t) over its windows; 0 where nothing was observed."""
-    ordered = error.sort(dim=0).values  # NaN last
-    count = (~ordered.isnan()).sum(dim=0)  # (K, P, C_t)
-    offsets = []
-    for i, level in enumerate(levels):
-        k = min(i, error.shape[1] - 1)
-        exact = (count[k] + 1) * level
-        rank = exact.ceil() if level > 0.5 else exact.floor()
-        place = torch.minimum(rank.long().clamp(min=1), count[k].clamp(min=1)) - 1
-        offsets.append(ordered[:, k].gather(0, place[None])[0])
-    return torch.stack(offsets).nan_to_num(0.0)

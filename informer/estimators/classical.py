@@ -51,9 +51,8 @@ class Classical:
         season = self.season if self.n_rows >= MIN_SEASONS * self.season else 1
         model = _model(self.name, season)
         forecasts = np.empty((len(index), windows.pred_len, windows.n_targets))
-        for i, origin in enumerate(windows.origins[index].tolist()):
-            rows = torch.arange(origin - self.n_rows, origin, device=windows.device)
-            past = windows.targets(rows).cpu().double().numpy()  # (L, C_t)
+        for i, number in enumerate(index):
+            past = windows.past(number[None], self.n_rows)[0].cpu().double().numpy()  # (L, C_t)
             for c in range(windows.n_targets):
                 forecasts[i, :, c] = _forecast(model, past[:, c], windows.pred_len)
         return torch.from_numpy(forecasts).to(windows.values)

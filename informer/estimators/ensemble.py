@@ -50,8 +50,9 @@ def train_networks(
     highway = _highway(train, val, config) if linear.fit else None
     for member in range(1, config.ensemble + 1):
         training = replace(config.training, seed=config.training.seed + member - 1)
-        torch.manual_seed(training.seed)
-        network = Informer(config.network)
+        with torch.random.fork_rng(devices=[]):  # the caller's own numbers go on as they were
+            torch.default_generator.manual_seed(training.seed)
+            network = Informer(config.network)
         if highway is not None:
             network.highway.copy_(highway)
         folder = checkpoint_dir
@@ -77,7 +78,7 @@ def _highway(train: Windows, val: Windows, config: ForecasterConfig) -> Tensor:
     ridge = ClosedFormLinear.fit(train, val, length)
     if linear.fit == "ridge":
         return ridge.weight
-    blend = ClosedFormLinear(blended_highway(train, val, length, config.frame.season))
+    blend = ClosedFormLinear(blended_highway(train, val, ridge.weight, config.frame.season))
     share = supported_share(ridge, blend, val) if linear.is_checked else 1.0
     return torch.lerp(ridge.weight, blend.weight, share)
 

@@ -11,6 +11,7 @@ L look_back   P pred_len   C_t targets   B windows of a batch
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Self
 
@@ -18,35 +19,37 @@ import torch
 from torch import Tensor
 
 from informer.data import Windows
-from informer.estimators.baselines import CHUNK, differences
+from informer.estimators.baselines import CHUNK, differences, squared_error
 
 __all__ = ["blended_highway"]
 
 PENALTIES = tuple(10 ** (power / 2) for power in range(-8, 3))
-FLOOR = (
-    0.05  # of the windows' mean variance, which keeps a window that stands still from weighing all
-)
+# Of the windows' mean variance, which keeps a window that stands still from weighing all.
+FLOOR = 0.05
 
 
-def blended_highway(train: Windows, val: Windows, look_back: int, season: int) -> Tensor:
+def blended_highway(train: Windows, val: Windows, ridge: Tensor, season: int) -> Tensor:
     """(L, P) mean of the four maps, the penalty of each the one that errs least on `val`.
 
-    Every origin of both must have `look_back` rows of its own series before it. Where these are
-    fewer than a season, the two maps that are drawn to the last value are all there are.
+    Every origin of both must have L rows of its own series before it. Where these are fewer than a
+    season, the two maps that are drawn to the last value are all there are. A value that was not
+    observed counts nowhere: fitted on is what the plain ridge regression makes of it, which says
+    nothing that the observed ones did not.
 
     Args:
         train: windows that the maps are fitted on.
         val: windows that choose the penalties.
-        look_back: L.
+        ridge: (L, P) the plain ridge regression on the same windows.
         season: steps in a season.
     """
+    look_back = len(ridge)
     typical = _mean_variance(train, look_back)
-    judged = _Moments.of(val, look_back, None)
+    judge = _judge(val, ridge)
     priors = [torch.zeros(look_back, train.pred_len, dtype=torch.float64)]
     if season <= look_back:
         priors.append(_seasonal_mean(look_back, train.pred_len, season))
     maps = [
-        _least_error(_Moments.of(train, look_back, floor), judged, prior)
+        _least_error(_Moments.of(train, ridge, floor), judge, prior)
         for floor in (None, FLOOR * typical)
         for prior in priors
     ]
@@ -64,13 +67,14 @@ class _Moments:
     cross: Tensor
 
     @classmethod
-    def of(cls, windows: Windows, look_back: int, floor: float | None) -> Self:
+    def of(cls, windows: Windows, ridge: Tensor, floor: float | None) -> Self:
         """Each window and channel weighs one over its variance plus `floor`; None: all alike."""
+        look_back = len(ridge)
         gram = torch.zeros(look_back, look_back, dtype=torch.float64)
         cross = torch.zeros(look_back, windows.pred_len, dtype=torch.float64)
         total = 0.0
-        for index in torch.split(torch.arange(len(windows)), CHUNK):
-            x, y, _ = differences(windows, index, look_back)
+        for index in windows.parts(CHUNK):
+            x, y, _ = differences(windows, index, look_back, ridge)
             weight = torch.ones(len(x), 1)
             if floor is not None:
                 weight = 1 / (x.var(dim=1, keepdim=True, correction=0) + floor)
@@ -85,8 +89,15 @@ class _Moments:
         return float((weight * (self.gram @ weight - 2 * self.cross)).sum())
 
 
-def _least_error(fitted: _Moments, judged: _Moments, prior: Tensor) -> Tensor:
-    """(L, P) ridge map drawn to `prior` (L, P), with the penalty that errs least on `judged`.
+def _judge(val: Windows, ridge: Tensor) -> Callable[[Tensor], float]:
+    """What tells the squared error of a map (L, P) on `val`, but for a constant."""
+    if val.observed is None:  # one look at the windows serves every map
+        return _Moments.of(val, ridge, None).error
+    return lambda weight: squared_error(weight.float(), val)
+
+
+def _least_error(fitted: _Moments, judge: Callable[[Tensor], float], prior: Tensor) -> Tensor:
+    """(L, P) ridge map drawn to `prior` (L, P), with the penalty that errs least by `judge`.
 
     The past is taken less the mean of the rows that the prior reads, so that the penalty does not
     depend on the level; `centre` does that to the past less its last value.
@@ -99,14 +110,14 @@ def _least_error(fitted: _Moments, judged: _Moments, prior: Tensor) -> Tensor:
         prior + centre @ torch.linalg.solve(gram + penalty * identity, cross)
         for penalty in PENALTIES
     ]
-    errors = [judged.error(weight) for weight in maps]
+    errors = [judge(weight) for weight in maps]
     return maps[errors.index(min(errors))]
 
 
 def _mean_variance(windows: Windows, look_back: int) -> float:
     """Of the past, over windows and channels."""
     total = 0.0
-    for index in torch.split(torch.arange(len(windows)), CHUNK):
+    for index in windows.parts(CHUNK):
         x, _, _ = differences(windows, index, look_back)
         total += float(x.var(dim=1, correction=0).mean()) * len(index)
     return total / len(windows)

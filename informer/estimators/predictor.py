@@ -85,7 +85,7 @@ def predict_levels(predictor: Predictor, windows: Windows) -> Iterator[tuple[Ten
 
     (B, Q, P, C_t) from a network of quantiles, in the order of their levels, else (B, 1, P, C_t).
     """
-    for index in torch.split(torch.arange(len(windows)), BATCH):
+    for index in windows.parts(BATCH):
         if isinstance(predictor, NetworkPredictor):
             yield index, predictor.predict_levels(windows, index)
         else:

@@ -2,7 +2,8 @@
 
 What a network adds to its linear highway, or a blended highway to a single regression, was chosen
 on windows of one time and serves another; as a rule a part of it is an error of its own. Only the
-share that validation windows of every stretch of time support is kept.
+share that validation windows of every stretch of time support is kept. All series of one time are
+in the same stretch, because what moves one series often moves all.
 
 N windows   P pred_len   C_t targets
 """
@@ -35,7 +36,7 @@ def shrink(networks: Sequence[Informer], val: Windows, seed: int) -> float:
 
     Args:
         networks: trained, of single values, over the same highway; their mean is the forecast.
-        val: windows that none of them was trained on, in order of time.
+        val: windows that none of them was trained on.
         seed: of the first network's sampled keys.
     """
     start = ClosedFormLinear(networks[0].highway)
@@ -53,40 +54,70 @@ def supported_share(start: Predictor, whole: Predictor, val: Windows) -> float:
     Args:
         start: the simpler model.
         whole: the other; a single value a step.
-        val: windows that neither was fitted on, in order of time.
+        val: windows that neither was fitted on; a value that was not observed does not count.
     """
+    val = val.with_truth()
+    if not len(val):
+        return 0.0
     errors = []
     for index, forecast in predict_levels(whole, val):
-        rows = val.origins[index][:, None] + torch.arange(val.pred_len)  # (B, P)
         begin = start.predict(val, index)  # (B, P, C_t)
-        errors.append(_errors(val.targets(rows) - begin, forecast[:, 0] - begin))
-    n_stretches = min(MOST_STRETCHES, max(FEWEST_STRETCHES, len(val) // val.pred_len))
-    return kept_share(torch.cat(errors), n_stretches)
+        errors.append(_errors(val.horizon(index) - begin, forecast[:, 0] - begin))
+    n_times = len(set(val.times.tolist()))
+    n_stretches = min(MOST_STRETCHES, max(FEWEST_STRETCHES, n_times // val.pred_len))
+    weight = None if val.observed is None else val.n_observed().double()
+    return kept_share(torch.cat(errors), _stretches(val.times, n_stretches), weight)
 
 
-def kept_share(errors: Tensor, n_stretches: int) -> float:
+def kept_share(errors: Tensor, stretch: Tensor, weight: Tensor | None = None) -> float:
     """The one of `SHARES` with the least error, two standard errors over stretches of time added.
 
     Squared and absolute errors count alike, each against that of the start alone.
 
     Args:
-        errors: (N, 2, shares) squared and absolute error of each window at each of `SHARES`.
-        n_stretches: into how many parts the windows are cut, one after another.
+        errors: (N, 2, shares) mean squared and absolute error of each window at each of `SHARES`.
+        stretch: (N,) the number of the stretch of time that each window lies in.
+        weight: (N,) observed values that each mean is over; None: they are all as many.
     """
-    change = errors / errors[..., :1].mean(dim=0).clamp(min=torch.finfo(errors.dtype).tiny)
+    change = errors / _mean(errors[..., :1], weight).clamp(min=torch.finfo(errors.dtype).tiny)
     change = (change - change[..., :1]).mean(dim=1)  # (N, shares)
-    parts = torch.tensor_split(change, min(n_stretches, len(change)))
-    means = torch.stack([part.mean(dim=0) for part in parts])  # (stretches, shares)
+    own = [stretch == number for number in sorted(set(stretch.tolist()))]
+    parts = [_mean(change[one], None if weight is None else weight[one]) for one in own]
+    means = torch.stack(parts)  # (stretches, shares)
     if len(means) < 2:
         return 0.0
     doubt = means.std(dim=0) / len(means) ** 0.5
     return SHARES[int((means.mean(dim=0) + DOUBT * doubt).argmin())]
 
 
+def _stretches(times: Tensor, n_stretches: int) -> Tensor:
+    """(N,) the stretch of each window, all windows of one of the `times` (N,) in the same one.
+
+    The stretches hold equally many windows, as far as that goes.
+    """
+    ordered = times.sort().values
+    sizes = [len(part) for part in torch.tensor_split(ordered, min(n_stretches, len(times)))]
+    ends = torch.tensor(sizes).cumsum(dim=0)
+    first = torch.searchsorted(ordered, times)  # the place of the first window of the same time
+    return torch.searchsorted(ends, first, right=True)
+
+
+def _mean(values: Tensor, weight: Tensor | None) -> Tensor:
+    """Mean of (N, ...) over the windows."""
+    if weight is None:
+        return values.mean(dim=0)
+    mean: Tensor = torch.tensordot(weight, values, dims=1) / weight.sum()
+    return mean
+
+
 def _errors(truth: Tensor, added: Tensor) -> Tensor:
-    """(B, 2, shares) of the truth and the whole model, both less the start: (B, P, C_t)."""
+    """(B, 2, shares) of the truth and the whole model, both less the start: (B, P, C_t).
+
+    Means over the observed values, which are those of the truth that are not NaN.
+    """
+    n = (~truth.isnan()).sum(dim=(1, 2))
     errors = []
     for share in SHARES:
-        error = (truth - share * added).double().flatten(start_dim=1)
-        errors.append(torch.stack(((error**2).mean(dim=1), error.abs().mean(dim=1)), dim=1))
+        error = (truth - share * added).double().flatten(start_dim=1).nan_to_num()
+        errors.append(torch.stack(((error**2).sum(dim=1) / n, error.abs().sum(dim=1) / n), dim=1))
     return torch.stack(errors, dim=2)

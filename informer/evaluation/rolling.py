@@ -17,7 +17,15 @@ import pandas as pd
 import torch
 
 from informer.config import ForecasterConfig
-from informer.data import Continuation, Panel, continued, regular_panel, series_names, tail_start
+from informer.data import (
+    Continuation,
+    Panel,
+    continued,
+    horizon_rows,
+    regular_panel,
+    series_names,
+    tail_start,
+)
 from informer.errors import ConfigError, FrameError
 from informer.evaluation.scoring import mase_scales, measured, score_by_series
 from informer.forecaster import Forecaster
@@ -90,7 +98,7 @@ def roll(
     stretches, n_cutoffs = _stretches(panel.times[origins - 1], refit_every)
     table = _forecast(forecaster, joined, panel, origins, stretches, on_step)
     origins = origins[np.argsort(stretches, kind="stable")]
-    rows = origins[:, None] + np.arange(n_steps)  # (N, P)
+    rows = horizon_rows(origins, n_steps)  # (N, P)
     truth = measured(panel, len(config.frame.targets))[rows]  # (N, P, C_t)
     past = regular_panel(joined.history, config.frame)
     scales = (forecaster.target_std, mase_scales(past, None, config.frame.season, truth.shape[2]))

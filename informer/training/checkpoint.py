@@ -1,10 +1,10 @@
 """The files from which a training goes on: `last.ckpt` after each epoch, `best.ckpt` of the best.
 
-Both are written beside themselves and renamed, so that a reader never sees half of one. `last` is
-written first: where `best` is of another epoch than `last` says, the weights of `last` are the
-best. `weights` are those that are validated and kept; where they are averages, `last` also holds
-the weights that are trained. No generator's state is stored, because every epoch seeds its own (see
-`batches`).
+Both are written beside themselves and renamed, so that a reader never sees half of one. A kill
+between the two writes of a best epoch leaves its weights in `last` alone; before `last` goes on to
+a worse epoch they are written to `best`, so that at any time one of the files holds them. `weights`
+are those that are validated and kept; where they are averages, `last` also holds the weights that
+are trained. No generator's state is stored, because every epoch seeds its own (see `batches`).
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import hashlib
 import os
 import pickle
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field, is_dataclass
 from pathlib import Path
 from typing import Any
@@ -62,9 +63,10 @@ def identity(
 
 
 def _digest(windows: Windows) -> str:
-    """A fingerprint of the rows and of the windows cut from them."""
+    """A fingerprint of the rows, of which were observed, and of the windows cut from them."""
     digest = hashlib.sha256()
-    for tensor in (windows.values, windows.marks, windows.origins, windows.shifts):
+    parts = (windows.values, windows.marks, windows.origins, windows.shifts, windows.observed)
+    for tensor in parts:
         if tensor is not None:
             digest.update(tensor.detach().cpu().contiguous().numpy().data)
     return digest.hexdigest()[:16]
@@ -82,28 +84,39 @@ class Checkpoints:
         self.last_path = folder / "last.ckpt"
         self.best_path = folder / "best.ckpt"
         self._identity = identity
+        self._kept: int | None = None  # the epoch that `best.ckpt` is known to hold
 
     def save(
         self,
         progress: Progress,
         weights: Mapping[str, Tensor],
         optimizer: Mapping[str, Any],
+        best: Mapping[str, Tensor],
         trained: Mapping[str, Tensor] | None = None,
     ) -> None:
-        """Write `last.ckpt`, and `best.ckpt` where this epoch is the best so far.
+        """Write `last.ckpt`, and `best.ckpt` where it does not hold the best epoch so far.
 
         Args:
             progress: The epoch that is over.
             weights: Those that were validated.
+            best: Those of the best epoch.
             optimizer: Its state.
             trained: The weights that it goes on with, where `weights` are their average.
         """
-        common = {"format": FORMAT, "identity": self._identity, "weights": dict(weights)}
+        common = {"format": FORMAT, "identity": self._identity}
+        stopping = progress.stopping
         last = {"progress": asdict(progress), "optimizer": dict(optimizer), "trained": trained}
-        _write(self.last_path, common | last)
-        if progress.stopping.best_epoch == progress.epoch:
-            best = {"epoch": progress.epoch, "val_loss": progress.stopping.best_val_loss}
-            _write(self.best_path, common | best)
+        kept = {"epoch": stopping.best_epoch, "val_loss": stopping.best_val_loss}
+
+        def keep() -> None:
+            if self._kept != stopping.best_epoch:
+                _write(self.best_path, common | {"weights": dict(best)} | kept)
+                self._kept = stopping.best_epoch
+
+        if stopping.best_epoch != progress.epoch:
+            keep()
+        _write(self.last_path, common | {"weights": dict(weights)} | last)
+        keep()
 
     def load(
         self, trained: nn.Module, judged: nn.Module, optimizer: torch.optim.Optimizer
@@ -126,7 +139,12 @@ class Checkpoints:
         last = self._read(self.last_path)
         progress = _progress(last["progress"])
         best = last
-        if progress.stopping.best_epoch != progress.epoch:
+        if progress.stopping.best_epoch == progress.epoch:
+            with suppress(CheckpointError):  # it may hold the epoch already, or still be to come
+                found = self._read(self.best_path)
+                if found["val_loss"] == progress.stopping.best_val_loss:
+                    self._kept = found["epoch"]
+        else:
             best = self._read(self.best_path)
             if best["epoch"] != progress.stopping.best_epoch:
                 raise CheckpointError(
@@ -134,6 +152,7 @@ class Checkpoints:
                     f"wants the best epoch {progress.stopping.best_epoch}. Delete both files and "
                     "train afresh."
                 )
+            self._kept = best["epoch"]
         judged.load_state_dict(last["weights"])
         if judged is not trained:
             trained.load_state_dict(last["trained"])
@@ -148,8 +167,9 @@ class Checkpoints:
         except (OSError, EOFError, RuntimeError, pickle.UnpicklingError, LookupError, TypeError,
                 ValueError) as error:  # fmt: skip
             raise CheckpointError(
-                f"{path} is damaged or no checkpoint of this library ({type(error).__name__}). "
-                "Delete it, or train afresh with resume=False."
+                f"{path} is missing, damaged or no checkpoint of this library "
+                f"({type(error).__name__}). "
+                "Delete last.ckpt and best.ckpt beside it, or train afresh with resume=False."
             ) from error
         if not known:
             raise CheckpointError(

@@ -54,7 +54,7 @@ def fit(
     Args:
         model: Called as `informer.nn.model.Informer` is.
         train: Windows to learn from; every one counts in every epoch, unless `steps_per_epoch`.
-        val: Windows that choose the best epoch; every one counts.
+        val: Windows that choose the best epoch; every observed value counts once.
         config: Optimiser, schedule, loss, length, precision, devices.
         checkpoint_dir: Where each epoch is saved, and where a training that was cut off goes on
             with the losses and weights that it would have had.
@@ -66,13 +66,12 @@ def fit(
             the best until an epoch beats them: for a network that begins as a model of its own.
 
     Raises:
-        TrainingError: There is no window, or a loss is not finite.
+        TrainingError: There is no window with an observed value to forecast, or a loss is not
+            finite.
         ConfigError: The network does not fit the windows, or the devices are not there.
         CheckpointError: `checkpoint_dir` holds another training's files, or damaged ones.
     """
-    for name, windows in (("train", train), ("val", val)):
-        if not len(windows):
-            raise TrainingError(f"there is no {name} window; supply more rows or move the split.")
+    train, val = _known(train, "train"), _known(val, "val")
     fabric = make_fabric(config)
     job = partial(
         _run, train=train, val=val, config=config, checkpoint_dir=checkpoint_dir, resume=resume,
@@ -86,6 +85,19 @@ def fit(
         result = job(fabric, model, on_epoch, on_step)
     model.eval()
     return result
+
+
+def _known(windows: Windows, name: str) -> Windows:
+    """The windows of which something came that can be learnt from or judged by."""
+    if not len(windows):
+        raise TrainingError(f"there is no {name} window; supply more rows or move the split.")
+    known = windows.with_truth()
+    if not len(known):
+        raise TrainingError(
+            f"not one value was observed in the horizons of the {len(windows)} {name} windows; all "
+            "were missing and have been filled. Supply their values or move the split."
+        )
+    return known
 
 
 def _run(

@@ -16,7 +16,7 @@ from informer.errors import ConfigError
 __all__ = ["LOSSES", "Loss", "loss_for", "pinball"]
 
 Loss = Callable[[Tensor, Tensor], Tensor]
-"""(forecast, truth (B, P, C_t)) -> () mean over all entries."""
+"""(forecast, truth (B, P, C_t)) -> () mean over all entries; 0 where forecast and truth are 0."""
 
 LOSSES: dict[str, Loss] = {"mse": F.mse_loss, "mae": F.l1_loss, "huber": F.huber_loss}
 

@@ -65,6 +65,8 @@ class Phases:
         if checkpoint_dir is not None:
             self.checkpoints = Checkpoints(checkpoint_dir, identity(model, train, val, config))
         self.train, self.val = train.to(fabric.device), val.to(fabric.device)
+        # (N,) observed values of each train window; None where all were observed.
+        self.n_seen = None if train.observed is None else train.n_observed().to(fabric.device)
         self.n_steps = n_batches(len(train), config)
         self.full_batch = min(config.batch_size, len(train))
         self.model = for_processes(model.to(fabric.device), fabric)
@@ -129,11 +131,12 @@ class Phases:
                 progress,
                 self.judged.state_dict(),
                 self.optimizer.state_dict(),
+                self.best,
                 None if self.average is None else dict(self.model.state_dict()),
             )
 
     def _train(self, epoch: int) -> float:
-        """One epoch: the mean loss over its windows."""
+        """One epoch: the mean loss over the observed values of its windows."""
         config, process = self.config, self.fabric.global_rank
         seed_generators(self.fabric.device, epoch_seed(config.seed, epoch, "dropout", process))
         keys = torch.Generator().manual_seed(epoch_seed(config.seed, epoch, "keys"))
@@ -153,12 +156,14 @@ class Phases:
             if len(unread) == REPORT_EVERY or step + 1 == self.n_steps:
                 losses += self._read(unread, epoch, step + 1)
                 unread = []
+        if self.n_seen is not None:
+            sizes = torch.stack([self.n_seen[index].sum() for index in batches]).tolist()
         return sum(a * b for a, b in zip(losses, sizes, strict=True)) / sum(sizes)
 
     def _step(self, index: Tensor, keys: torch.Generator) -> Tensor:
         """Train on this process's share of the windows `index` (B,): () its share of the loss."""
         n_processes = self.fabric.world_size
-        part, portion = share(index, self.fabric.global_rank, n_processes)
+        part, portion = self._share(index)
         done = train_step(
             self.network if len(index) >= self.full_batch else self._short_network(),
             self.parameters,
@@ -171,6 +176,13 @@ class Phases:
             generator=None if self.config.compile else keys,
         )
         return done.loss if n_processes == 1 else done.loss * portion
+
+    def _share(self, index: Tensor) -> tuple[Tensor, float | Tensor]:
+        """What this process trains on, and its share of the observed values of the batch."""
+        part, portion = share(index, self.fabric.global_rank, self.fabric.world_size)
+        if self.n_seen is None or self.fabric.world_size == 1 or portion == 0:
+            return part, portion
+        return part, self.n_seen[part].sum() / self.n_seen[index].sum()
 
     def _read(self, unread: list[Tensor], epoch: int, step: int) -> list[float]:
         """Wait for the losses of the last steps, up to `step` of the epoch; report and check."""
@@ -189,19 +201,18 @@ class Phases:
         return losses
 
     def _validate(self, epoch: int) -> float:
-        """The mean loss over all validation windows."""
+        """The mean loss over the observed values of all validation windows."""
         process, n_processes = self.fabric.global_rank, self.fabric.world_size
         if n_processes > 1:  # batch norms without synchronisation have gone apart
             for buffer in (*self.model.buffers(), *self.judged.buffers()):
                 torch.distributed.broadcast(buffer, src=0)
         self.judged.eval()
-        index = torch.arange(len(self.val), device=self.fabric.device)
-        batches = torch.split(index, self.config.batch_size)[process::n_processes]
+        batches = self.val.parts(self.config.batch_size)[process::n_processes]
         network = self._in_precision(self.judged)
         total = evaluate(network, self.val, batches, self.loss, self.config.seed)
         if n_processes > 1:
             total = self.fabric.all_reduce(total, reduce_op="sum")
-        val_loss = float(total) / len(self.val)
+        val_loss = float(total[0] / total[1])
         if not math.isfinite(val_loss):
             self._refuse("validation", val_loss, str(epoch))
         return val_loss

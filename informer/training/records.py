@@ -15,9 +15,10 @@ class EpochRecord:
 
     Attributes:
         epoch: Its number, from 1; 0 is the network before its first step.
-        train_loss: Mean over the windows trained on, in scaled units, before each step; NaN in
-            epoch 0, which trains on none.
-        val_loss: Mean over all validation windows, in scaled units, after the epoch.
+        train_loss: Mean over the observed values trained on, in scaled units, before each step; NaN
+            in epoch 0, which trains on none.
+        val_loss: Mean over the observed values of all validation windows, in scaled units, after
+            the epoch.
         learning_rate: That of the epoch's last step.
         seconds: Wall time of training and validation.
         member: Which network of an ensemble, from 1.

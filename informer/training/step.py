@@ -28,14 +28,14 @@ A network of quantiles gives (B, Q, P, c_out).
 class Step(NamedTuple):
     """What one step gives; reading a number from it waits for the device."""
 
-    loss: Tensor  # () mean over the batch, before the step
+    loss: Tensor  # () mean over the observed values of the batch, before the step
     grad_norm: Tensor | None  # () total norm before clipping; None where nothing is clipped
 
 
 def forecast_loss(
     network: Network, batch: Batch, loss: Loss, generator: torch.Generator | None = None
 ) -> Tensor:
-    """() mean loss of the forecasts of a batch, in float32.
+    """() mean loss over the observed values of a batch, in float32; 0 where there is none.
 
     Args:
         network: Builds the decoder's input itself.
@@ -54,7 +54,14 @@ def forecast_loss(
             f"the network forecasts (B, pred_len, c_out) = {shape}, but the "
             f"windows hold {tuple(batch.y.shape)}; set pred_len and c_out to the windows' own."
         )
-    return loss(forecast.float(), batch.y)
+    if batch.seen is None:
+        return loss(forecast.float(), batch.y)
+    # Where nothing was observed both are 0: no loss and no gradient, whatever the loss is. Its
+    # mean is over all entries and is made one over the observed ones, without a look at them.
+    hidden = ~batch.seen
+    shown = hidden.unsqueeze(1) if forecast.dim() > hidden.dim() else hidden
+    mean = loss(forecast.float().masked_fill(shown, 0.0), batch.y.masked_fill(hidden, 0.0))
+    return mean * (hidden.numel() / batch.seen.sum().clamp(min=1))
 
 
 def train_step(
@@ -64,7 +71,7 @@ def train_step(
     batch: Batch,
     loss: Loss,
     *,
-    weight: float = 1.0,
+    weight: float | Tensor = 1.0,
     max_grad_norm: float | None = None,
     generator: torch.Generator | None = None,
 ) -> Step:
@@ -82,7 +89,8 @@ def train_step(
     """
     optimizer.zero_grad(set_to_none=True)
     value = forecast_loss(network, batch, loss, generator)
-    (value if weight == 1.0 else value * weight).backward()  # type: ignore[no-untyped-call]
+    plain = isinstance(weight, float) and weight == 1.0
+    (value if plain else value * weight).backward()  # type: ignore[no-untyped-call]
     grad_norm = None
     if max_grad_norm is not None:
         grad_norm = clip_grad_norm_(parameters, max_grad_norm)
@@ -94,8 +102,9 @@ def train_step(
 def evaluate(
     network: Network, windows: Windows, batches: Iterable[Tensor], loss: Loss, seed: int
 ) -> Tensor:
-    """() float64 sum over windows of their mean loss; every window of `batches` counts once.
+    """(2,) float64, the summed loss and what it is a sum over: their ratio is the mean loss.
 
+    Every observed value of `batches` counts once; where all were observed, that is every window.
     Every batch draws the same sampled keys, so that the sum is a function of weights and windows,
     however they are batched.
 
@@ -106,8 +115,11 @@ def evaluate(
         loss: Of the forecast, and the truth (B, P, c_out).
         seed: Of the sampled keys.
     """
-    total = torch.zeros((), dtype=torch.float64, device=windows.device)
+    total = torch.zeros(2, dtype=torch.float64, device=windows.device)
     for index in batches:
         generator = torch.Generator().manual_seed(seed)
-        total += forecast_loss(network, windows.batch(index), loss, generator) * len(index)
+        batch = windows.batch(index)
+        weight = len(index) if batch.seen is None else batch.seen.sum()
+        total[0] += forecast_loss(network, batch, loss, generator) * weight
+        total[1] += weight
     return total

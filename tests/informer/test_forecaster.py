@@ -67,6 +67,35 @@ def test_the_same_model_and_data_give_the_same_forecast_on_every_call(fitted):
     pd.testing.assert_frame_equal(fitted.predict(history()), fitted.predict(history()))
 
 
+def test_the_callers_random_numbers_are_neither_read_nor_moved(tmp_path):
+    tables = []
+    for seed in (3, 4):
+        torch.manual_seed(seed)
+        expected = torch.rand(3)
+        torch.manual_seed(seed)
+        fitted = Forecaster.fit(history(), replace(CONFIG, ensemble=2))
+        loaded = Forecaster.load(fitted.save(tmp_path / str(seed)))
+        tables.append(loaded.predict(history()))
+        assert torch.equal(torch.rand(3), expected)
+    pd.testing.assert_frame_equal(*tables)
+
+
+def test_gaps_in_the_rows_are_trained_around_and_change_no_more_than_they_must(caplog):
+    """The same rows with every tenth value missing, and a target that fails in validation."""
+    frame, whole = history(), Forecaster.fit(history(), CONFIG)
+    gappy = frame.assign(load=frame["load"].where(np.arange(len(frame)) % 10 > 0))
+    fitted = Forecaster.fit(gappy, CONFIG)
+    losses = [best_val_loss(f.history) for f in (whole, fitted)]
+    assert losses[1] == pytest.approx(losses[0], rel=0.1)
+    assert not caplog.records
+    patient = replace(CONFIG, frame=replace(FRAME, max_gap=N_ROWS))
+    start = frame["ds"].min() + pd.Timedelta(hours=int(0.8 * N_ROWS))
+    silent = Forecaster.fit(frame.assign(load=frame["load"].where(frame["ds"] < start)), patient)
+    table = silent.predict(frame)
+    assert "(load: 0; needed: 9)" in caplog.text
+    assert (table["y_hat_q90"] > table["y_hat_q10"]).all()
+
+
 def test_a_forecast_of_a_series_does_not_depend_on_its_company(fitted):
     together = fitted.predict(history()).query("unique_id == 'b/load'")
     frame = history()

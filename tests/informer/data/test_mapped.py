@@ -14,6 +14,7 @@ from informer.data.frame import regular_panel
 from informer.data.mapped import map_panel
 from informer.errors import FrameError
 from informer.forecaster import Forecaster
+from tests.informer.data.test_windows import assert_same_batch
 
 FRAME = FrameConfig(columns=("x", "y"), target="y", features="MS", max_gap=4)
 CONFIG = ForecasterConfig(
@@ -110,11 +111,12 @@ def test_no_more_windows_are_taken_than_allowed(stored, tmp_path):
 def test_no_process_gets_a_copy_of_mapped_rows(stored, tmp_path):
     windows = mapped_windows(stored, tmp_path / "panel")
     assert windows.file.stat().st_size == windows.values.numel() * 4
+    assert windows.observed_file.stat().st_size == windows.observed.numel()
     parcel = pickle.dumps(windows)
     again = pickle.loads(parcel)
     index = torch.arange(len(windows))
-    for here, there in zip(windows.batch(index), again.batch(index), strict=True):
-        assert torch.equal(here, there)
+    assert_same_batch(windows.batch(index), again.batch(index))
+    assert not windows.batch(index).seen.all()
     many = pickle.dumps(windows.subset(slice(0, 1)))
     assert len(parcel) - len(many) < 8 * len(windows) + 200  # the origins alone
 
@@ -125,6 +127,16 @@ def mapped_windows(stored, folder):
         panel.fit_scaler(None), panel.marks(FRAME, "timeF"), panel.origins((None, None), 12, 4),
         seq_len=12, label_len=6, pred_len=4, n_targets=1,
     )  # fmt: skip
+
+
+def test_what_was_observed_is_mapped_only_where_something_was_not(stored, tmp_path):
+    assert mapped_windows(stored, tmp_path / "panel").observed_file is not None
+    whole = tmp_path / "whole.parquet"
+    pd.read_parquet(stored)[lambda frame: frame["y"].notna()].groupby("unique_id").head(
+        20
+    ).to_parquet(whole, index=False)
+    windows = mapped_windows(whole, tmp_path / "other")
+    assert windows.observed is windows.observed_file is None
 
 
 def test_of_large_files_an_accelerator_takes_batches(stored, tmp_path, monkeypatch):
@@ -146,8 +158,7 @@ def test_small_files_go_to_an_accelerator_whole(stored, tmp_path):
     assert moved.file is None
     assert moved.values.device.type == "cuda"
     index = torch.arange(3)
-    for here, there in zip(windows.batch(index), moved.batch(index.cuda()), strict=True):
-        assert torch.equal(here, there.cpu())
+    assert_same_batch(windows.batch(index), moved.batch(index.cuda()))
 
 
 @pytest.mark.slow

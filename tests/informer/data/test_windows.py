@@ -17,6 +17,22 @@ from informer.errors import FrameError
 SEQ_LEN, LABEL_LEN, PRED_LEN = 6, 3, 2
 
 
+def assert_same_batch(here, there):
+    for name, a, b in zip(here._fields, here, there, strict=True):
+        assert (a is None) == (b is None), name
+        if a is not None:
+            torch.testing.assert_close(a, b.cpu(), rtol=0, atol=0, equal_nan=True)
+
+
+@pytest.fixture
+def gappy(windows):
+    """The same, but that rows 20 to 23 of one target and row 22 of the other were filled."""
+    observed = torch.ones(40, 3, dtype=torch.bool)
+    observed[20:24, 1] = False
+    observed[22, 2] = False
+    return replace(windows, observed=observed)
+
+
 @pytest.fixture
 def windows():
     rows = torch.arange(40, dtype=torch.float32)
@@ -54,12 +70,13 @@ def test_a_subset_shares_the_rows(windows):
 
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
-def test_batches_made_on_a_gpu_equal_those_made_on_the_cpu(windows):
-    index = torch.tensor([3, 0, 32])
+@pytest.mark.parametrize("which", ["windows", "gappy"])
+def test_batches_made_on_a_gpu_equal_those_made_on_the_cpu(which, request):
+    windows = request.getfixturevalue(which)
+    index = torch.tensor([3, 0, 14, 32])
     moved = windows.to("cuda")
     assert moved.device.type == "cuda"
-    for here, there in zip(windows.batch(index), moved.batch(index.cuda()), strict=True):
-        assert torch.equal(here, there.cpu())
+    assert_same_batch(windows.batch(index), moved.batch(index.cuda()))
 
 
 @pytest.mark.parametrize(
@@ -108,9 +125,64 @@ def test_rows_may_share_the_marks_of_a_grid(windows):
         shifts=torch.tensor([[0, 20], [0, 15]]),
     )
     index = torch.tensor([0, 12, 20, 32])
-    for here, there in zip(by_row.batch(index), shared.batch(index), strict=True):
-        assert torch.equal(here, there)
+    assert_same_batch(by_row.batch(index), shared.batch(index))
     assert shared.batch(torch.tensor([32])).x_mark_dec[0, :, 0].tolist() == [20, 21, 22, 23, 24]
+
+
+def test_windows_of_all_series_know_the_time_at_which_they_begin(windows):
+    shared = replace(
+        windows,
+        marks=torch.arange(25.0)[:, None],
+        shifts=torch.tensor([[0, 20], [0, 15]]),
+        origins=torch.tensor([6, 18, 26, 38]),
+    )
+    assert shared.times.tolist() == [6, 18, 11, 23]
+    assert shared.subset(slice(None, None, 2)).times.tolist() == [6, 11]
+    assert windows.times.tolist() == windows.origins.tolist()
+
+
+def test_the_past_is_what_a_forecaster_knew_and_the_horizon_what_came(windows):
+    index = torch.tensor([0, 32])
+    assert windows.past(index, 3)[:, :, 0].tolist() == [[103, 104, 105], [135, 136, 137]]
+    assert torch.equal(windows.horizon(index), windows.batch(index).y)
+    assert windows.past_observed(index, 3) is windows.horizon_observed(index) is None
+    with pytest.raises(IndexError):
+        windows.past(index, SEQ_LEN + 1)
+
+
+def test_a_filled_value_is_known_as_such_and_is_no_truth(gappy):
+    index = torch.tensor([14, 15, 18])  # the horizons 20 and 21, 21 and 22, 24 and 25
+    y = gappy.horizon(index)
+    assert y.isnan().tolist() == [
+        [[True, False], [True, False]],
+        [[True, False], [True, True]],
+        [[False, False], [False, False]],
+    ]
+    batch = gappy.batch(index)
+    torch.testing.assert_close(batch.y, y, equal_nan=True)
+    assert torch.equal(batch.seen, ~y.isnan())
+    assert torch.equal(gappy.past(index, 6), replace(gappy, observed=None).past(index, 6))
+    assert gappy.past_observed(index[2:], 4)[0].tolist() == [
+        [False, True], [False, True], [False, False], [False, True],
+    ]  # fmt: skip
+
+
+def test_windows_are_counted_by_what_was_observed_and_left_out_where_nothing_was(gappy):
+    counts = gappy.n_observed()
+    assert counts[[0, 14, 15, 18]].tolist() == [4, 2, 1, 4]
+    assert gappy.with_truth() is gappy
+    observed = gappy.observed.clone()
+    observed[20:22] = False
+    known = replace(gappy, observed=observed).with_truth()
+    assert sorted({*range(6, 39)} - {*known.origins.tolist()}) == [20, 21]
+    whole = replace(gappy, observed=None)
+    assert whole.with_truth() is whole
+    assert whole.n_observed().tolist() == [4] * 33
+
+
+def test_each_value_needs_its_observation(windows):
+    with pytest.raises(FrameError, match=r"the shape \(40, 3\) and observed \(39, 3\)"):
+        replace(windows, observed=torch.ones(39, 3, dtype=torch.bool))
 
 
 def test_no_window_crosses_from_one_series_into_the_next():

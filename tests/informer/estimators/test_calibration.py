@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
 import torch
 
 from informer.data import Windows
+from informer.errors import FrameError
 from informer.estimators import calibration as module
 from informer.estimators.calibration import Calibration, LocalScale, calibrate
 
@@ -34,28 +35,29 @@ def noise(n_rows: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
     return deviation * rng.normal(size=(n_rows, N_TARGETS)), deviation
 
 
-def windows(values: np.ndarray, first: int, stop: int, seq_len: int = 48) -> Windows:
+def windows(
+    values: np.ndarray, first: int, stop: int, seq_len: int = 48, observed: np.ndarray | None = None
+) -> Windows:
     return Windows.cut(
         values, np.zeros((len(values), 1)), torch.arange(max(first, seq_len), stop - 4),
-        seq_len=seq_len, label_len=0, pred_len=4, n_targets=values.shape[1],
+        seq_len=seq_len, label_len=0, pred_len=4, n_targets=values.shape[1], observed=observed,
     )  # fmt: skip
 
 
-def calibrated(predictor, values, season=24, observed=None, **sizes) -> Calibration:
+def calibrated(predictor, values, season=24, n_val=None, **sizes) -> Calibration:
     """On the first tenth of the rows as train, the next quarter as validation rows."""
     a, b = len(values) // 10, len(values) // 3
-    seen = np.ones(values.shape, bool) if observed is None else observed
-    return calibrate(
-        predictor, windows(values, 0, a, **sizes), windows(values, a, b, **sizes), seen,
-        np.arange(len(values)), LEVELS, season,
-    )  # fmt: skip
+    val = windows(values, a, b, **sizes)
+    val = val if n_val is None else val.subset(slice(None, None, len(val) // (n_val - 1) - 1))
+    names = [f"target {i}" for i in range(values.shape[1])]
+    return calibrate(predictor, windows(values, 0, a, **sizes), val, LEVELS, season, names)
 
 
 def coverage(calibration: Calibration, predictor, test: Windows) -> float:
     index = torch.arange(len(test))
     forecast = predictor.predict(test, index).unsqueeze(1)
     low, _, high = calibration.quantiles(forecast, test, index).unbind(dim=1)
-    truth = test.values[test.origins[:, None] + torch.arange(4)]
+    truth = test.horizon(index)
     return float(((truth >= low) & (truth <= high)).float().mean())
 
 
@@ -84,12 +86,13 @@ def test_offsets_are_order_statistics_of_the_validation_residuals():
         values, np.zeros((10, 1)), torch.arange(1, 10),
         seq_len=1, label_len=0, pred_len=1, n_targets=1,
     )  # fmt: skip
-    observed = np.ones((10, 1), bool)
-    steps = np.arange(10)
-    found = calibrate(Flat(), val, val, observed, steps, LEVELS, 24)
-    assert found.offsets.ravel().tolist() == [1.0, 5.0, 9.0]
+    levels = (0.2, 0.5, 0.8)
+    found = calibrate(Flat(), val, val, levels, 24, ["y"])
+    assert found.offsets.ravel().tolist() == [2.0, 5.0, 8.0]
+    observed = torch.ones(10, 1, dtype=torch.bool)
     observed[9] = False  # the residual 9 is not scored
-    found = calibrate(Flat(), val, val, observed, steps, LEVELS, 24)
+    val = replace(val, observed=observed)
+    found = calibrate(Flat(), val, val, levels, 24, ["y"])
     assert found.offsets.ravel().tolist() == [1.0, 4.0, 8.0]
 
 
@@ -136,10 +139,47 @@ def test_a_window_that_stands_still_keeps_an_interval():
     assert (low < high).all()
 
 
-def test_what_was_never_observed_has_an_interval_of_no_width():
+def test_a_target_that_was_never_observed_gets_the_intervals_of_the_others_and_is_named(caplog):
     values, _ = noise(3_000)
-    found = calibrated(Flat(), values, observed=np.zeros(values.shape, bool))
-    assert (found.offsets == 0).all()
+    observed = np.ones(values.shape, bool)
+    observed[:, 1] = False
+    found = calibrated(Flat(), values, observed=observed)
+    width = found.offsets[2] - found.offsets[0]  # (P, C_t)
+    assert not found.offsets.isnan().any()
+    assert (width[:, 1] > 0.5 * width[:, 0].mean()).all()
+    assert "(target 1: 0; needed: 9)" in caplog.text
+
+
+def test_validation_rows_without_one_observed_value_are_refused():
+    values, _ = noise(3_000)
+    with pytest.raises(
+        FrameError, match=r"not one value of target 0, target 1 was observed in .* 696"
+    ):
+        calibrated(Flat(), values, observed=np.zeros(values.shape, bool))
+
+
+def test_few_validation_windows_are_told_with_their_number_and_the_need(caplog):
+    values, _ = noise(3_000)
+    calibrated(Flat(), values, n_val=12)
+    assert not caplog.records
+    found = calibrated(Flat(), values, n_val=5)
+    assert "(target 0: 5, target 1: 5; needed: 9)" in caplog.text
+    assert (found.offsets.diff(dim=0) > 0).all()
+
+
+@pytest.mark.parametrize("form", ["step", "season", "deviation"])
+def test_a_gap_in_the_past_makes_no_window_calm(form):
+    values, _ = noise(2_000)
+    observed = np.random.default_rng(0).random(values.shape) > 0.5
+    filled = np.where(observed, values, 0.0)
+    whole = LocalScale.fit(form, 24, 1.0, windows(values, 0, 1_000))
+    gappy = windows(filled, 0, 1_000, observed=observed)
+    scale = LocalScale.fit(form, 24, 1.0, gappy)
+    torch.testing.assert_close(scale.typical, whole.typical, rtol=0.1, atol=0)
+    assert scale.of(gappy, gappy.numbers).mean() == pytest.approx(1.0, abs=0.05)
+    nothing = replace(gappy, observed=torch.zeros_like(gappy.observed))
+    assert (scale.of(nothing, torch.arange(3)) == 1).all()
+    assert (LocalScale.fit(form, 24, 1.0, nothing).of(gappy, torch.arange(3)) > 0).all()
 
 
 def test_a_window_shorter_than_a_season_is_measured_in_another_way():

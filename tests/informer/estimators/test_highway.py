@@ -60,9 +60,13 @@ def forecast_by_hand(train: np.ndarray, val: np.ndarray, is_seasonal: bool, weig
     return min(forecasts, key=lambda f: float(((f - vy) ** 2).sum()))
 
 
+def blended(train: Windows, val: Windows, season: int) -> torch.Tensor:
+    return blended_highway(train, val, ClosedFormLinear.fit(train, val, L).weight, season)
+
+
 def test_the_blend_is_the_mean_of_the_four_regressions():
     train, val = series(300), series(80, seed=1)
-    weight = blended_highway(windows(train), windows(val), L, SEASON)
+    weight = blended(windows(train), windows(val), SEASON)
     x, _ = pairs(val)
     found = (x - x[:, -1:]) @ weight.double().numpy() + x[:, -1:]
     four = [
@@ -75,14 +79,14 @@ def test_the_blend_is_the_mean_of_the_four_regressions():
 
 def test_a_forecast_moves_with_the_level_and_the_units():
     train, val = series(300), series(80, seed=1)
-    plain = blended_highway(windows(train), windows(val), L, SEASON)
-    moved = blended_highway(windows(train + 100), windows(val + 100), L, SEASON)
+    plain = blended(windows(train), windows(val), SEASON)
+    moved = blended(windows(train + 100), windows(val + 100), SEASON)
     torch.testing.assert_close(moved, plain, atol=5e-3, rtol=0)
 
 
 def test_a_past_shorter_than_a_season_is_drawn_to_the_last_value_alone():
     train, val = series(300), series(80, seed=1)
-    weight = blended_highway(windows(train), windows(val), L, season=L + 1)
+    weight = blended(windows(train), windows(val), season=L + 1)
     assert weight.shape == (L, P)
     linear = ClosedFormLinear.fit(windows(train), windows(val), L).weight
     assert float((weight - linear).abs().max()) < 0.2
@@ -92,7 +96,7 @@ def test_a_past_shorter_than_a_season_is_drawn_to_the_last_value_alone():
 def test_a_pure_season_is_forecast_exactly(season):
     values = np.sin(np.arange(200) / SEASON * 2 * np.pi)[:, None].repeat(2, axis=1)
     all_windows = windows(values)
-    linear = ClosedFormLinear(blended_highway(all_windows, all_windows, L, season))
+    linear = ClosedFormLinear(blended(all_windows, all_windows, season))
     index = torch.arange(50)
     error = linear.predict(all_windows, index) - all_windows.batch(index).y
     assert float(error.abs().max()) < 0.02

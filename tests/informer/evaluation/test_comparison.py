@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
+from contextlib import suppress
 
 import numpy as np
 import pytest
+from arch.bootstrap import optimal_block_length
 
 from informer.errors import EvidenceError
 from informer.evaluation.comparison import block_bootstrap, diebold_mariano, overlapping
@@ -25,21 +27,46 @@ def losses(seed: int, n: int, gain: float = 0.0, persistence: float = 0.0):
     return old + smooth - gain, old
 
 
+def p_values(test, n: int, persistence: float, overlap: int) -> np.ndarray:
+    """Of models that are no better, in 200 draws; without the draws that are too few to tell."""
+    found = []
+    for seed in range(200):
+        with suppress(EvidenceError):
+            pair = losses(seed, n, persistence=persistence)
+            found.append(test(*pair, overlap=overlap).p_value)
+    return np.array(found)
+
+
 @pytest.mark.parametrize("test", TESTS)
 @pytest.mark.parametrize(("n", "persistence"), [(120, 0.0), (400, 0.0), (800, 0.5)])
 def test_a_model_that_is_no_better_passes_about_as_often_as_the_level_allows(test, n, persistence):
-    p_values = [
-        test(*losses(seed, n, persistence=persistence), overlap=HORIZON - 1).p_value
-        for seed in range(200)
-    ]
-    share = np.mean(np.array(p_values) <= 0.05)
-    assert 0.01 <= share <= 0.12  # a test blind to the overlap passes 0.3
-    assert 0.08 <= np.mean(np.array(p_values) <= 0.2) <= 0.3
+    found = p_values(test, n, persistence, HORIZON - 1)
+    assert len(found) > 160
+    assert 0.01 <= np.mean(found <= 0.05) <= 0.12  # a test blind to the overlap passes 0.3
+    assert 0.08 <= np.mean(found <= 0.2) <= 0.3
 
 
-def test_a_test_that_ignores_the_overlap_would_be_fooled():
-    passed = [diebold_mariano(*losses(s, 400), overlap=0).p_value <= 0.05 for s in range(200)]
-    assert np.mean(passed) > 0.2
+@pytest.mark.parametrize("test", TESTS)
+@pytest.mark.parametrize("overlap", [0, HORIZON - 1])
+def test_regimes_that_outlast_the_horizon_do_not_fool_a_test(test, overlap):
+    """Losses alike over a hundred origins: blocks of the overlap alone pass 0.17 and more."""
+    found = p_values(test, 1000, 0.98, overlap)
+    assert len(found) == 200
+    assert np.mean(found <= 0.05) <= 0.13
+
+
+@pytest.mark.parametrize("test", TESTS)
+def test_an_overlap_that_is_not_told_is_found_in_the_losses(test):
+    assert np.mean(p_values(test, 400, 0.0, overlap=0) <= 0.05) <= 0.12
+
+
+@pytest.mark.parametrize("test", TESTS)
+def test_origins_that_are_alike_for_too_long_are_refused(test):
+    walk = np.random.default_rng(4).normal(size=16).cumsum()
+    with pytest.raises(EvidenceError, match=r"16 rolling .* up to 6 .* alike, .* at least 24 are"):
+        test(walk, 0 * walk, overlap=0)
+    with pytest.raises(EvidenceError, match=r"11 rolling origins .* at least 12 are needed"):
+        test(walk[:11], 0 * walk[:11], overlap=0)
 
 
 @pytest.mark.parametrize("test", TESTS)
@@ -57,30 +84,22 @@ def test_equal_models_are_no_improvement(test):
     assert test(old, old, overlap=3).p_value == 1
 
 
-def test_diebold_mariano_by_hand_without_overlap():
-    old = np.array([1.0, 2.0, 3.0, 4.0, 5.0])
-    new = old - np.array([0.0, 1.0, 0.0, 1.0, 3.0])
-    found = diebold_mariano(new, old, overlap=0)
-    # mean 1, variance (1 + 0 + 1 + 0 + 4) / 5 = 1.2; DM = 1 / sqrt(1.2 / 5) = 2.041; correction
-    # sqrt((5 + 1 - 2) / 5) = 0.894; t = 1.826 with 4 degrees of freedom: 0.0710
-    assert found.mean_difference == pytest.approx(-1)
-    assert found.n_origins == 5
-    t = math.sqrt(4 / 5) / math.sqrt(1.2 / 5)
-    by_hand = 0.5 - t / math.sqrt(4 + t * t) * (1 + 2 / (4 + t * t)) / 2  # the closed form for 4
-    assert found.p_value == pytest.approx(by_hand, abs=1e-6)
-    assert found.p_value == pytest.approx(0.0710, abs=1e-4)
-
-
-def test_diebold_mariano_by_hand_with_overlap():
-    gain = np.tile([2.0, 0.0, 1.0], 4)
-    found = diebold_mariano(-gain, 0 * gain, overlap=1)
-    centred = gain - 1
-    c0, c1, c2 = (sum(centred[k:] * centred[: 12 - k]) / 12 for k in range(3))
-    variance = c0 + 2 * (2 / 3 * c1 + 1 / 3 * c2)
-    statistic = math.sqrt((12 + 1 - 6 + 3 * 2 / 12) / 12) / math.sqrt(variance / 12)
-    rng = np.random.default_rng(0)
-    drawn = rng.standard_t(11, size=400_000)
-    assert found.p_value == pytest.approx(np.mean(drawn > statistic), abs=2e-3)
+@pytest.mark.parametrize("overlap", [0, 2])
+def test_diebold_mariano_by_hand(overlap):
+    gain = 0.2 + np.random.default_rng(7).normal(size=40)
+    found = diebold_mariano(-gain, 0 * gain, overlap=overlap)
+    block = float(optimal_block_length(gain)["circular"].iloc[0])
+    h = max(2 * overlap + 1, math.ceil(2 * block))
+    assert h == (5 if overlap else 2)
+    centred = gain - gain.mean()
+    covariances = [sum(centred[k:] * centred[: 40 - k]) / 40 for k in range(h)]
+    variance = covariances[0] + 2 * sum((1 - k / h) * covariances[k] for k in range(1, h))
+    correction = math.sqrt((40 + 1 - 2 * h + h * (h - 1) / 40) / 40)
+    statistic = correction * gain.mean() / math.sqrt(variance / 40)
+    drawn = np.random.default_rng(0).standard_t(1.5 * 40 / h, size=400_000)
+    assert found.mean_difference == pytest.approx(-gain.mean())
+    assert found.n_origins == 40
+    assert found.p_value == pytest.approx(np.mean(drawn > statistic), abs=3e-3)
 
 
 def test_a_bootstrap_repeats_with_its_seed():

@@ -4,6 +4,7 @@ import signal
 import subprocess
 import sys
 import textwrap
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -132,22 +133,65 @@ def test_the_best_weights_survive_a_resume_in_a_worse_epoch(tmp_path, windows):
     assert_same(result, again, (model, expected))
 
 
-def test_a_crash_between_the_two_files_loses_nothing(tmp_path, windows, whole, monkeypatch):
-    write = checkpoint._write
+def kills(monkeypatch, at, after):
+    """Cut the process off at its `at`-th write, before or after the file has its name."""
+    write, n_written = checkpoint._write, []
 
-    def write_last_only(path, content):
-        if path.name == "best.ckpt" and content["epoch"] == 2:
+    def killed(path, content):
+        n_written.append(path)
+        if len(n_written) == at and not after:
             raise CutOffError
         write(path, content)
+        if len(n_written) == at:
+            raise CutOffError
 
-    monkeypatch.setattr(checkpoint, "_write", write_last_only)
-    with pytest.raises(CutOffError):
-        fit(make_network(), *windows, CONFIG, checkpoint_dir=tmp_path)
-    monkeypatch.undo()
+    monkeypatch.setattr(checkpoint, "_write", killed)
+    return n_written
+
+
+WORSE = replace(CONFIG, learning_rate=0.5, schedule="constant", epochs=6, patience=6)
+
+
+@pytest.fixture(scope="module")
+def uneven():
+    """A training with better and worse epochs in turn, and how often it writes."""
     model = make_network()
-    result = fit(model, *windows, CONFIG, checkpoint_dir=tmp_path)
-    assert result.resumed_from == 2
-    assert_same(result, model, whole)
+    result = fit(model, *make_windows(), WORSE)
+    losses = [record.val_loss for record in result.history]
+    best = [i for i in range(6) if losses[i] == min(losses[: i + 1])]
+    assert 1 < len(best) < 6, "the case is worthless without better and worse epochs"
+    return model, result, 6 + len(best)
+
+
+@pytest.mark.parametrize(("at", "after"), [(1, True), (2, False), (2, True), (3, False), (3, True)])
+def test_a_training_that_is_killed_again_and_again_comes_to_its_end(
+    tmp_path, windows, uneven, monkeypatch, at, after
+):
+    expected_model, expected, n_writes = uneven
+    for _ in range(n_writes + 1):
+        kills(monkeypatch, at, after)
+        model = make_network()
+        with suppress(CutOffError):
+            result = fit(model, *windows, WORSE, checkpoint_dir=tmp_path)
+            break
+        monkeypatch.undo()
+    assert_same(result, model, (expected_model, expected))
+
+
+@pytest.mark.parametrize("after", [False, True])
+def test_a_training_that_was_killed_once_at_any_write_goes_on(
+    tmp_path, windows, uneven, monkeypatch, after
+):
+    expected_model, expected, n_writes = uneven
+    for at in range(1, n_writes + 1):
+        folder = tmp_path / str(at)
+        kills(monkeypatch, at, after)
+        with pytest.raises(CutOffError):
+            fit(make_network(), *windows, WORSE, checkpoint_dir=folder)
+        monkeypatch.undo()
+        model = make_network()
+        result = fit(model, *windows, WORSE, checkpoint_dir=folder)
+        assert_same(result, model, (expected_model, expected))
 
 
 def test_a_write_that_fails_leaves_the_file_before_it(tmp_path, windows, whole, monkeypatch):
@@ -205,6 +249,15 @@ def test_a_checkpoint_of_other_data_is_refused(tmp_path, windows):
         fit(make_network(), other, val, CONFIG, checkpoint_dir=tmp_path)
 
 
+def test_a_checkpoint_of_rows_that_were_filled_elsewhere_is_refused(tmp_path, windows):
+    cut_off(tmp_path, windows)
+    train, val = windows
+    observed = torch.ones(train.values.shape, dtype=torch.bool)
+    observed[40, 0] = False
+    with pytest.raises(CheckpointError, match=r"was made with data\.train="):
+        fit(make_network(), replace(train, observed=observed), val, CONFIG, checkpoint_dir=tmp_path)
+
+
 @pytest.mark.parametrize("config", [replace(CONFIG, accelerator="auto", devices="auto")])
 def test_where_a_training_runs_is_no_part_of_what_it_is(tmp_path, windows, config):
     cut_off(tmp_path, windows)
@@ -217,7 +270,7 @@ def test_a_damaged_checkpoint_is_refused(tmp_path, windows, damage):
     path = tmp_path / "last.ckpt"
     content = path.read_bytes()
     path.write_bytes(content[: len(content) // 2] if damage == "half" else damage)
-    with pytest.raises(CheckpointError, match=r"last\.ckpt is damaged or no checkpoint"):
+    with pytest.raises(CheckpointError, match=r"last\.ckpt is missing, damaged or no checkpoint"):
         fit(make_network(), *windows, CONFIG, checkpoint_dir=tmp_path)
 
 

@@ -62,7 +62,7 @@ def test_the_network_ends_with_the_weights_of_the_best_epoch(windows):
     assert result.best_val_loss == min(record.val_loss for record in result.history)
     _, val = windows
     total = evaluate(model, val, [torch.arange(len(val))], LOSSES["mse"], config.seed)
-    assert float(total) / len(val) == pytest.approx(result.best_val_loss, rel=1e-5)
+    assert float(total[0] / total[1]) == pytest.approx(result.best_val_loss, rel=1e-5)
 
 
 def test_training_stops_when_patience_runs_out(windows):
@@ -164,6 +164,28 @@ def test_missing_values_in_the_rows_are_reported_as_a_loss_that_is_not_finite(wi
         fit(make_network(), train, replace(val, values=values), CONFIG)
 
 
+def test_the_train_loss_is_the_mean_over_observed_values_not_over_batches():
+    train, val = make_windows(n_train=17, share_filled=0.6)
+    config = replace(CONFIG, epochs=1, learning_rate=1e-12)
+    model = make_network(dropout=0.0, batch_norm=False, n_keys=0)
+    whole = fit(model, train, val, replace(config, batch_size=17)).history[0]
+    for size in (1, 5):
+        parts = fit(model, train, val, replace(config, batch_size=size)).history[0]
+        assert parts.train_loss == pytest.approx(whole.train_loss, rel=1e-5)
+
+
+def test_windows_without_an_observed_value_count_nothing_and_must_not_be_all():
+    train, val = make_windows(share_filled=0.2)
+    observed = train.observed.clone()
+    observed[30:50] = False
+    known = replace(train, observed=observed)
+    assert len(known.with_truth()) == len(known) - 20 + 3
+    results = [fit(make_network(), windows, val, CONFIG) for windows in (known, known.with_truth())]
+    assert without_seconds(results[0].history) == without_seconds(results[1].history)
+    with pytest.raises(TrainingError, match=r"not one value was observed .* of the 30 val windows"):
+        fit(make_network(), train, replace(val, observed=torch.zeros_like(val.observed)), CONFIG)
+
+
 @pytest.mark.parametrize("part", [0, 1])
 def test_no_windows_are_refused(windows, part):
     pair = list(windows)
@@ -201,7 +223,9 @@ def test_a_compiled_network_trains_as_the_plain_one(windows):
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
-def test_a_gpu_trains_as_the_cpu_does(windows, precision):
+@pytest.mark.parametrize("share_filled", [None, 0.3])
+def test_a_gpu_trains_as_the_cpu_does(precision, share_filled):
+    windows = make_windows(share_filled=share_filled)
     config = replace(CONFIG, precision=precision)
     model = make_network(dropout=0.0)
     cpu = fit(make_network(dropout=0.0), *windows, config).history

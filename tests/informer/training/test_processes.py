@@ -67,6 +67,16 @@ def test_two_processes_have_the_loss_curve_of_one(windows):
         torch.testing.assert_close(there.state_dict()[name], value, rtol=1e-4, atol=1e-6)
 
 
+def test_two_processes_count_each_observed_value_once_as_one_does():
+    """Their parts of a batch hold different numbers of observed values."""
+    windows = make_windows(n_train=65, share_filled=0.5)
+    here, there = make_network(**EXACT), make_network(**EXACT)
+    one, two = fit(here, *windows, ONE), fit(there, *windows, TWO)
+    assert_alike(two.history, one.history)
+    for name, value in here.state_dict().items():
+        torch.testing.assert_close(there.state_dict()[name], value, rtol=1e-4, atol=1e-6)
+
+
 @pytest.mark.parametrize("kind", ["ema", "swa"])
 def test_averaged_weights_and_the_start_are_the_same_in_two_processes(windows, kind):
     here, there = make_network(**EXACT), make_network(**EXACT)

@@ -14,7 +14,7 @@ from informer.data.calendar import calendar_features
 from informer.data.windows import window_origins
 from informer.errors import ConfigError
 from informer.nn import Informer
-from informer.training.losses import LOSSES
+from informer.training.losses import LOSSES, pinball
 from informer.training.step import evaluate, forecast_loss, train_step
 from tests.informer.training.tiny import make_network, make_windows
 
@@ -112,6 +112,50 @@ def test_losses_are_means_of_what_their_names_say(windows, name, by_hand):
     forecast = model(*batch[:2], None, batch[2], generator=torch.Generator().manual_seed(0))
     value = forecast_loss(model, batch, LOSSES[name], generator)
     torch.testing.assert_close(value, by_hand(forecast - batch.y).mean())
+
+
+@pytest.mark.parametrize("name", [*LOSSES, "pinball"])
+def test_a_loss_is_the_mean_over_observed_values_and_so_is_its_gradient(name):
+    batch = make_windows(share_filled=0.4)[1].batch(torch.arange(8))
+    shape = (8, 3, *batch.y.shape[1:]) if name == "pinball" else batch.y.shape
+    forecast = torch.randn(shape, generator=torch.Generator().manual_seed(0)).requires_grad_()
+    loss = pinball((0.1, 0.5, 0.9)) if name == "pinball" else LOSSES[name]
+    value = forecast_loss(lambda *_, **__: forecast, batch, loss)
+    (gradient,) = torch.autograd.grad(value, forecast)
+    at = [place.tolist() for place in batch.seen.nonzero()]
+    assert 0 < len(at) < batch.seen.numel()
+    single = [
+        loss(
+            forecast[b : b + 1, ..., p : p + 1, c : c + 1], batch.y[b : b + 1, p : p + 1, c : c + 1]
+        )
+        for b, p, c in at
+    ]
+    by_hand = torch.stack(single).mean()
+    torch.testing.assert_close(value, by_hand)
+    torch.testing.assert_close(gradient, torch.autograd.grad(by_hand, forecast)[0])
+
+
+def test_a_batch_without_an_observed_value_moves_nothing():
+    windows = make_windows(share_filled=1.0)[1]
+    model = make_network()
+    value = forecast_loss(model, windows.batch(torch.arange(8)), LOSSES["mse"])
+    value.backward()
+    assert float(value.detach()) == 0
+    assert all((p.grad == 0).all() for p in model.parameters())
+
+
+def test_each_observed_value_of_the_validation_rows_counts_once_however_they_are_batched():
+    windows = make_windows(share_filled=0.6)[1]
+    model = make_network().eval()
+    seeded = torch.Generator().manual_seed
+    batch = windows.batch(windows.numbers)
+    errors = (model(*batch[:2], None, batch[2], generator=seeded(0)) - batch.y)[batch.seen]
+    for size in (1, 7, 30):
+        total, count = evaluate(model, windows, windows.parts(size), LOSSES["mse"], seed=0)
+        assert int(count) == len(errors) < 0.5 * batch.seen.numel()
+        assert float(total / count) == pytest.approx(
+            float(errors.detach().square().mean()), rel=1e-5
+        )
 
 
 def test_the_validation_loss_is_a_function_of_weights_however_it_is_batched(windows):

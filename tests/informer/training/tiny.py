@@ -37,12 +37,17 @@ def make_network(**settings):
         return TinyNetwork(**settings)
 
 
-def make_windows(n_train=70, n_val=30):
-    """Train and validation windows over one noisy wave."""
+def make_windows(n_train=70, n_val=30, share_filled=None):
+    """Train and validation windows over one noisy wave, of which a share was filled with 99."""
     n_rows = n_train + n_val + SEQ_LEN + 2 * (PRED_LEN - 1)
     rows = torch.arange(n_rows, dtype=torch.float32)
     noise = torch.randn(n_rows, N_CHANNELS, generator=torch.Generator().manual_seed(1))
     values = torch.stack([torch.sin(rows / 3), torch.cos(rows / 5)], dim=1) + 0.1 * noise
+    observed = None
+    if share_filled is not None:
+        drawn = torch.rand(values.shape, generator=torch.Generator().manual_seed(2))
+        observed = drawn >= share_filled
+        values = values.where(observed, 99.0)
     boundary = SEQ_LEN + n_train + PRED_LEN - 1
 
     def cut(start, stop):
@@ -54,6 +59,7 @@ def make_windows(n_train=70, n_val=30):
             label_len=LABEL_LEN,
             pred_len=PRED_LEN,
             n_targets=N_CHANNELS,
+            observed=observed,
         )
 
     train, val = cut(0, boundary), cut(boundary, n_rows)
