@@ -212,9 +212,9 @@ def test_of_a_long_horizon_only_the_steps_that_judge_are_held():
     long = Windows.cut(
         values, np.zeros((600, 1)), torch.arange(48, 500),
         seq_len=48, label_len=0, pred_len=100, n_targets=N_TARGETS,
+        observed=np.random.default_rng(1).random(values.shape) > 0.1,
     )  # fmt: skip
-    seen = np.random.default_rng(1).random(values.shape) > 0.1
-    whole = module._residuals(Flat(), long, seen)
-    some = module._residuals(Flat(), long, seen, every=12)
+    whole = module._residuals(Flat(), long)
+    some = module._residuals(Flat(), long, every=12)
     assert some.untyped_storage().nbytes() == 452 * 9 * N_TARGETS * 4
     torch.testing.assert_close(some, whole[:, :, ::12], rtol=0, atol=0, equal_nan=True)

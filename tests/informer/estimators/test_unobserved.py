@@ -20,15 +20,14 @@ L, P, N, SEASON = 8, 4, 600, 4
 SHARE = 0.15  # of the values in horizons that were filled
 LEVELS = (0.1, 0.5, 0.9)
 CONFIG = ForecasterConfig(
-    frame=FrameConfig(columns=("a", "b"), target="a", features="M"),
+    frame=FrameConfig(columns=("a", "b"), target="a", features="M", season=SEASON),
     model=InformerConfig(
         enc_in=2, dec_in=2, c_out=2, seq_len=L, label_len=4, pred_len=P, d_model=8, n_heads=2,
-        d_ff=8, e_layers=1, instance_norm=True, linear_highway=True,
+        d_ff=8, e_layers=1, instance_norm=True, highway="blend_checked",
     ),
     training=TrainingConfig(
-        epochs=2, batch_size=16, learning_rate=1e-3, highway="blend", shrink=True, accelerator="cpu"
+        epochs=2, batch_size=16, learning_rate=1e-3, accelerator="cpu"
     ),
-    season=SEASON,
 )  # fmt: skip
 
 
