@@ -59,8 +59,9 @@ def diebold_mariano(new: Array, old: Array, *, overlap: int) -> Comparison:
 
     Diebold & Mariano (1995), with the long-run variance of Newey & West (1987), corrected for small
     samples and held against Student's t with N - 1 degrees of freedom, as Harvey, Leybourne &
-    Newbold (1997) have it. An h-step forecast is alike over h - 1 lags. Bartlett's weights would
-    halve those covariances, so they reach twice as far.
+    Newbold (1997) have it. An h-step forecast is alike over h - 1 lags; Bartlett's weights would
+    halve those covariances, so they reach twice as far: simulated, a test at 5 % then passes 6 to
+    10 % of models that are no better, instead of 8 to 16 %.
 
     Args:
         new: (N,) loss of the new model at each origin, in the order of time.
@@ -93,7 +94,7 @@ def block_bootstrap(new: Array, old: Array, *, overlap: int, seed: int = 0) -> C
     no shorter than the cube root of N, the rate of Hall, Horowitz & Jing 1995). How far the mean of
     n drawn blocks strays from the mean over all is what chance can do; as so few blocks estimate
     their own spread badly, the strayings are widened to Student's t with n - 1 degrees of freedom.
-    `benchmarks/operating_curve.py` measures how often it passes models that are no better.
+    Simulated, a test at 5 % passes 5 to 10 % of models that are no better.
 
     Args:
         new: (N,) loss of the new model at each origin, in the order of time.
