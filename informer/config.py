@@ -27,41 +27,41 @@ class TrainingConfig:
     """How the network is fitted (paper section 5.1 for the defaults)."""
 
     optimizer: Literal["adam", "adamw"] = "adam"
-    """What steps the weights."""
+    """The optimizer of the weights."""
     learning_rate: float = 1e-4
-    """Of the first epoch, or at its peak."""
+    """Rate of the first epoch, or at the peak."""
     weight_decay: float = 0.0
     """Decoupled with adamw, L2 with adam."""
     schedule: Literal["type1", "type2", "cosine", "onecycle", "constant"] = "type1"
-    """Of the learning rate: type1 and type2 are the reference's."""
+    """Course of the learning rate. type1 and type2 are the reference's."""
     loss: Literal["mse", "mae", "huber", "pinball"] = "mse"
-    """What is minimised; with pinball the network forecasts every quantile."""
+    """The loss that is minimised. With pinball the network forecasts every quantile."""
     epochs: int = 6
-    """At most so many."""
+    """Maximum number of epochs."""
     batch_size: int = 32
     """Windows in one step."""
     patience: int = 3
     """Epochs without improvement before the training stops."""
     steps_per_epoch: int | None = None
-    """Batches of an epoch, drawn at random; empty: every window once."""
+    """Batches of an epoch, drawn at random. Empty: every window once."""
     max_windows: int = 1_000_000
-    """Of more train windows so many are drawn, spread over all series and times."""
+    """Maximum number of train windows, drawn evenly over all series and times."""
     max_val_windows: int = 100_000
-    """Of more validation windows so many are drawn, spread over all series and times."""
+    """Maximum number of validation windows, drawn evenly over all series and times."""
     max_grad_norm: float | None = None
-    """The total gradient norm is clipped to this; empty: not at all."""
+    """The total gradient norm is clipped to this. Empty: no clipping."""
     weight_average: Literal["none", "ema", "swa"] = "none"
     """Average of the weights that is validated and kept: ema, or swa (the second half)."""
     precision: Literal["fp32", "bf16"] = "fp32"
-    """fp32, or bf16 where that is safe; the weights stay in float32."""
+    """fp32, or bf16 where that is safe. The weights stay in float32."""
     accelerator: Literal["auto", "cpu", "cuda"] = "auto"
-    """What trains: a GPU where there is one, with auto."""
+    """The device. auto: a GPU if there is one."""
     devices: int | tuple[int, ...] | Literal["auto"] = 1
-    """How many of them, auto, or the numbers of the GPUs; a CPU ignores the numbers."""
+    """Number of devices, auto, or the numbers of the GPUs. A CPU ignores the numbers."""
     compile: bool = False
     """Whether torch.compile is used."""
     seed: int = 0
-    """Of weights, batches and sampled keys."""
+    """Seed of weights, batches and sampled keys."""
 
     def __post_init__(self) -> None:
         require_choice(self, "optimizer", ("adam", "adamw"))
@@ -99,14 +99,14 @@ class TrainingConfig:
 class FrameConfig:
     """Which columns of a frame are what.
 
-    A gap is filled with the last value before it, so that no value from after a cutoff reaches a
-    model's input; filled values are never scored.
+    A gap is filled with the last value before it, so no value from after a cutoff reaches a model's
+    input. A filled value is never taken for the truth.
     """
 
     time_column: str = "ds"
-    """Column of the times; those with a zone are kept in UTC."""
+    """Column of the times. Times with a zone are kept in UTC."""
     id_column: str | None = "unique_id"
-    """Column that names the series; empty: there is one series."""
+    """Column that names the series. Empty: there is one series."""
     columns: tuple[str, ...] = ("y",)
     """The numeric channels."""
     target: str = "y"
@@ -116,11 +116,11 @@ class FrameConfig:
     freq: str = "h"
     """Step between rows: s, t, h, d, b, w, m, a multiple (15min, 3h), or pandas'."""
     time_zone: str | None = None
-    """Zone whose clock the calendar features read, such as Europe/Berlin; empty: as is."""
+    """Zone of the clock that the calendar features read. Empty: times are read as they are."""
     max_gap: int = 6
-    """Steps; a missing value takes the last one before it, from at most so far back."""
+    """A missing value takes the last value before it, at most this many steps back."""
     season: int = 24
-    """Steps in a season: of the seasonal naive forecast, of MASE, of a blend, of the intervals."""
+    """Steps in a season. Seasonal naive, MASE, a blended highway and the intervals use it."""
 
     def __post_init__(self) -> None:
         require_choice(self, "features", ("M", "S", "MS"))

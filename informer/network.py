@@ -80,7 +80,7 @@ class NetworkConfig:
     seq_len: int = 96
     """Steps that the encoder reads."""
     label_len: int = 48
-    """Of these, the last ones that start the decoder."""
+    """Last steps of the past that start the decoder."""
     pred_len: int = 24
     """Steps that are forecast."""
     factor: int = 5
@@ -88,9 +88,9 @@ class NetworkConfig:
     d_model: int = 512
     """Width of the network."""
     n_heads: int = 8
-    """Attention heads; divides d_model."""
+    """Attention heads. d_model must be a multiple of it."""
     e_layers: int | tuple[int, ...] = 2
-    """Encoder layers; for informerstack a list, one count for each encoder of the stack."""
+    """Encoder layers. For informerstack a list, one count for each encoder of the stack."""
     d_layers: int = 1
     """Decoder layers."""
     d_ff: int = 2048
@@ -110,15 +110,15 @@ class NetworkConfig:
     mix: bool = True
     """Interleave heads and time after the decoder's self-attention, as published."""
     instance_norm: bool = False
-    """Take each window's own mean and deviation out, and put them back."""
+    """Normalise each window by its own mean and deviation, and reverse it in the forecast."""
     highway: Highway = "none"
-    """Closed-form linear forecast that the network adds to: none, ridge (one regression), blend
-    (the mean of four). Ending in _seen: the decoder reads it too. In _checked: also, of what is
-    added to one regression, the share is kept that all validation rows support."""
+    """Closed-form linear forecast that the network adds to: none, ridge (one regression) or blend
+    (the mean of four). With _seen the decoder reads it too. With _checked, in addition, only a
+    share of the part added to one regression is kept: the share that validation rows support."""
     channel_independent: bool = False
-    """One network of one channel, for every target channel by itself."""
+    """One network of one channel forecasts each target channel separately."""
     patch_len: int = 1
-    """Steps that make one token of encoder and decoder; 1: as published."""
+    """Steps that make one token of encoder and decoder. 1: as published."""
 
     def __post_init__(self) -> None:
         require_choice(self, "model", ("informer", "informerstack"))

@@ -1,1 +1,1 @@
-"""Prefect tasks: each file adapts one outside library to the pipeline; `flows` composes them."""
+"""Prefect tasks: each file adapts one tool, store or step; `flows` composes them."""

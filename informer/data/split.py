@@ -47,9 +47,9 @@ class SplitConfig:
     """
 
     train: float | int | None = 0.7
-    """Share or count of the train rows; empty: all before the others."""
+    """Share or count of the train rows. Empty: all rows before the others."""
     val: float | int | str = 0.1
-    """Share, count or first time of the rows that stop the training and judge the trials."""
+    """Share, count or first time of the rows that stop the training and judge trials."""
     test: float | int | str = 0.2
     """Share, count or first time of the rows that judge the models."""
 

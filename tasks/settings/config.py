@@ -49,11 +49,11 @@ class RunConfig(Section):
     ensemble: int = Field(default=1, ge=1)
     """Networks that are trained, with seeds from train.seed on; the forecast is their mean."""
     data: DataConfig
-    """What is read, and the contract that it is held to."""
+    """The data, and the contract that they must satisfy."""
     frame: FrameConfig = FrameConfig()
     """Which columns of the data are what."""
     split: SplitConfig = SplitConfig()
-    """Which rows train, which stop the training, which judge."""
+    """Which rows train, which stop the training, which judge models."""
     model: NetworkConfig = NetworkConfig()
     """The network."""
     train: TrainingConfig = TrainingConfig()
@@ -61,21 +61,21 @@ class RunConfig(Section):
     tune: TuneConfig = TuneConfig()
     """How the hyper-parameters are searched."""
     baselines: BaselineConfig = BaselineConfig()
-    """The forecasts that a model has to beat."""
+    """The forecasts that a model must beat."""
     evaluate: EvaluateConfig = EvaluateConfig()
     """How the test rows are forecast."""
     promote: PromoteConfig = PromoteConfig()
-    """What makes a challenger the champion."""
+    """What a challenger must show to become the champion."""
     forecast: ForecastConfig = ForecastConfig()
     """Where forecasts go, and which are due."""
     monitor: MonitorConfig = MonitorConfig()
-    """What past forecasts are held to, and what counts as drift."""
+    """When past forecasts count as degraded, and when inputs count as drifted."""
     schedule: ScheduleConfig = ScheduleConfig()
     """When the deployments run."""
     workers: WorkersConfig = WorkersConfig()
     """Where deployed runs work."""
     benchmark: BenchmarkConfig = BenchmarkConfig()
-    """What `informer benchmark` runs where the command does not say."""
+    """What `informer benchmark` runs if the command does not say."""
 
     @model_validator(mode="before")
     @classmethod

@@ -1,7 +1,7 @@
 """The sections of a configuration that are the pipeline's own; the others are the library's.
 
-Each is frozen and knows its fields; what a field means stands below it, and the Prefect UI shows
-that text in its forms.
+Each is frozen. The meaning of a field stands below it, and the forms of the Prefect UI show that
+text.
 """
 
 from __future__ import annotations
@@ -33,12 +33,12 @@ class Section(BaseModel):
 
 
 class DataConfig(Section):
-    """What is read, and the contract that it is held to."""
+    """The data, and the contract that they must satisfy."""
 
     source: str
     """A data set known by name (`informer data list`), or the path of a CSV or Parquet file."""
     contract: str
-    """The contract of the data: a file, looked for under conf/."""
+    """The contract of the data: a file under conf/."""
 
 
 class Dimension(Section):
@@ -47,7 +47,7 @@ class Dimension(Section):
     choices: tuple[Choice, ...] | None = None
     """The values to choose from."""
     low: int | float | None = None
-    """Lower end of a range; whole numbers at both ends make a range of whole numbers."""
+    """Lower end of a range. Whole numbers at both ends make a range of whole numbers."""
     high: int | float | None = None
     """Upper end of a range, included."""
     log: bool = False
@@ -66,30 +66,30 @@ class TuneConfig(Section):
     """How the hyper-parameters are searched (Optuna: TPE and a median pruner)."""
 
     n_trials: int = Field(default=8, ge=0)
-    """Finished trials that a study has in the end, earlier ones counted; 0 skips the search."""
+    """Finished trials that a study has in the end. Earlier trials count. 0: no search."""
     epochs: int = Field(default=3, ge=1)
     """Epochs of one trial."""
     timeout_minutes: float | None = Field(default=None, gt=0)
-    """Begin no further trial after so many minutes."""
+    """Begin no further trial after this many minutes."""
     space: dict[str, Dimension] | str = "search/informer.yaml"
-    """The search space: field to dimension, or the file that holds it, looked for under conf/."""
+    """The search space: field to dimension, or a file under conf/ that holds it."""
     seed: int = Field(default=0, ge=0)
     """Seed of the sampler."""
 
 
 class BaselineConfig(Section):
-    """The forecasts that a model has to beat."""
+    """The forecasts that a model must beat."""
 
     models: tuple[Baseline, ...] = Field(
         default=("seasonal_naive", "linear", "naive"), min_length=1
     )
-    """Which of them every evaluation and promotion shows, and FALLBACK may serve."""
+    """Baselines of every evaluation and promotion. With FALLBACK the best of them serves."""
     linear_look_back: int = Field(default=96, ge=1)
     """Steps of history that the closed-form linear model reads."""
     classical_rows: int = Field(default=336, ge=1)
-    """Steps of history that a classical model is fitted on, anew for each forecast."""
+    """Steps of history that a classical model is fitted on. Each forecast needs a new fit."""
     classical_stride: int = Field(default=25, ge=1)
-    """A classical model forecasts only every so-manieth of the origins that the others do."""
+    """A classical model forecasts only every n-th of the origins, because it is slow."""
 
     def model_post_init(self, _context: object) -> None:
         """Refuse a baseline that is named twice."""
@@ -105,45 +105,45 @@ class EvaluateConfig(Section):
 
 
 class PromoteConfig(Section):
-    """What makes a challenger the champion."""
+    """What a challenger must show to become the champion."""
 
     metric: Literal["mse", "mae"] = "mse"
     """The error that is compared, in units of the train rows' standard deviation."""
     min_improvement: float = Field(default=0.0, ge=0, lt=1)
-    """Share by which a challenger must undercut the champion and every baseline."""
+    """Share by which its error must be below the champion's and every baseline's."""
     test: Literal["bootstrap", "diebold_mariano", "none"] = "bootstrap"
-    """How an improvement over the champion is told from chance, on the losses by rolling origin."""
+    """The test that tells a gain over the champion from chance, on the losses by origin."""
     level: float = Field(default=0.05, gt=0, lt=0.5)
-    """Chance at which a challenger that is no better may pass that test (one-sided)."""
+    """Level of that test (one-sided), and false-discovery rate of all tests for harm."""
     max_harm: float = Field(default=0.1, ge=0)
-    """Share by which the error of any one target may be worse than the champion's."""
+    """Share by which a target's error may exceed the champion's. Each target is tested."""
     max_churn: float | None = Field(default=None, ge=0)
-    """Share by which the churn of its forecasts may exceed the champion's; empty: no limit."""
+    """Share by which the churn of its forecasts may exceed the champion's. Empty: no limit."""
     spread_seeds: int = Field(default=2, ge=0)
-    """Further seeds trained before a champion is displaced: what they differ by is no gain."""
+    """Further seeds, trained before a champion is displaced. A gain must exceed their spread."""
     approval: bool = False
     """Whether a person must approve a promotion, in the Prefect UI."""
     approval_hours: float = Field(default=72, gt=0)
-    """How long an approval is waited for; then the challenger is rejected."""
+    """Hours that a run waits for an approval. Then the challenger is rejected."""
 
 
 class ForecastConfig(Section):
     """Where forecasts go, and which are due."""
 
     output: str | None = None
-    """Folder for the forecast files; empty means mlruns/forecasts/<name>."""
+    """Folder for the forecast files. Empty: mlruns/forecasts/<name>."""
     every: str | None = None
-    """Time between cutoffs, such as 1d: missed ones are caught up on; empty: the latest alone."""
+    """Time between cutoffs, such as 1d. Missed ones are forecast too. Empty: only the latest."""
     catch_up: int = Field(default=7, ge=0)
-    """The most missed cutoffs that one run catches up on, the latest of them."""
+    """Maximum number of missed cutoffs that one run forecasts, the latest ones."""
     max_age: str | None = None
-    """How old the last row may be by the clock, such as 36h; empty: any age."""
+    """Maximum age of the last row by the clock, such as 36h. Empty: any age."""
     chunk_series: int = Field(default=1000, ge=1)
-    """Series that are forecast at once, which bounds the memory; more of them make more chunks."""
+    """Series that are forecast at once. This bounds the memory. More series make more chunks."""
     dask: int | str | None = None
-    """What forecasts the chunks. Empty: this process, one after another. A whole number: a Dask
-    cluster of so many processes, which the run starts here. An address such as tcp://host:8786:
-    the Dask cluster of that scheduler, whose workers share our folders."""
+    """Where the chunks are forecast. Empty: in this process, one after another. A whole number: on
+    a Dask cluster of this many processes, which the run starts here. An address such as
+    tcp://host:8786: on the Dask cluster of that scheduler, whose workers share our folders."""
 
     @field_validator("every", "max_age")
     @classmethod
@@ -167,22 +167,22 @@ class ForecastConfig(Section):
 
 
 class MonitorConfig(Section):
-    """What past forecasts are held to, and what counts as drift."""
+    """When past forecasts count as degraded, and when inputs count as drifted."""
 
     window: str = "30d"
-    """The stretch of time, up to the last row, that is looked at."""
+    """The stretch of time, up to the last row, whose forecasts and inputs are checked."""
     max_degradation: float = Field(default=0.25, ge=0)
-    """Share by which the mean absolute error may exceed what the backtest promised."""
+    """Share by which the mean absolute error may exceed the backtest's."""
     coverage_tolerance: float = Field(default=0.15, gt=0, lt=1)
-    """By how much the coverage of the 80 % interval may differ from what the backtest promised."""
+    """How much the coverage of the 80 % interval may differ from the backtest's."""
     min_forecasts: int = Field(default=5, ge=1)
-    """Cutoffs with known actuals below which nothing is called degraded."""
+    """Minimum number of cutoffs with known actuals. With fewer, nothing is called degraded."""
     drift_test: Literal["psi", "ks", "kl"] = "psi"
     """How inputs are compared with the train rows: population stability, Kolmogorov-Smirnov, KL."""
     drift_limit: float = Field(default=0.25, gt=0)
     """The value of that statistic from which a channel has drifted."""
     min_drifted: float = Field(default=0.5, gt=0, le=1)
-    """Share of the channels that must have drifted for the data to have."""
+    """Share of the channels that must have drifted before the data count as drifted."""
 
     @field_validator("window")
     @classmethod
@@ -194,13 +194,13 @@ class ScheduleConfig(Section):
     """When the deployments run (`prefect.yaml`), as cron expressions."""
 
     retrain: str | None = Field(default="0 3 * * 1", pattern=CRON)
-    """The retraining; empty: only when asked for."""
+    """The retraining. Empty: only on request."""
     forecast: str | None = Field(default="30 * * * *", pattern=CRON)
-    """The batch forecast; empty: only when asked for."""
+    """The batch forecast. Empty: only on request."""
     monitor: str | None = Field(default="0 6 * * *", pattern=CRON)
-    """The comparison with what came; empty: only when asked for."""
+    """The comparison with actual values. Empty: only on request."""
     time_zone: str = "UTC"
-    """Whose clock the expressions are read by, such as Europe/Berlin."""
+    """The time zone of the expressions, such as Europe/Berlin."""
 
     @field_validator("time_zone")
     @classmethod
@@ -215,29 +215,29 @@ class ScheduleConfig(Section):
 
 
 class WorkersConfig(Section):
-    """Where deployed runs work; `informer retrain CONF` itself does all in its own process."""
+    """Where deployed runs work. `informer retrain CONF` itself uses only its own process."""
 
     pool: str = "cpu"
     """Work pool of the flows."""
     training_pool: str | None = "gpu"
-    """Work pool that trials and training are sent to; empty: they stay in the flow's process."""
+    """Work pool that gets trials and training. Empty: they stay in the flow's process."""
     training_limit: str = "training"
-    """Concurrency limit that each training holds a slot of: one slot for each GPU."""
+    """Concurrency limit. Each training holds one of its slots: one slot for each GPU."""
     tuning_flows: int = Field(default=1, ge=1)
     """Flows that search at once, each on a worker of the training pool and with a slot."""
     timeout_hours: float = Field(default=12, gt=0)
-    """After so long a search or a training is given up."""
+    """Time limit of a search and of a training."""
 
 
 class BenchmarkConfig(Section):
-    """What `informer benchmark` runs where the command does not say."""
+    """What `informer benchmark` runs if the command does not say."""
 
     horizons: tuple[int, ...] = ()
-    """Steps ahead, one row of the table each; none: model.pred_len alone."""
+    """Steps ahead, one row of the table each. Empty: only model.pred_len."""
     seeds: int = Field(default=3, ge=1)
     """Seeds, counted up from train.seed, over which the Informer's errors are averaged."""
     from_horizon: dict[int, dict[str, Any]] = Field(default={})
-    """Dotted fields that differ from a horizon on, until a longer horizon's entry sets them."""
+    """Dotted fields that differ from a horizon on, until the entry of a longer one sets them."""
 
     def model_post_init(self, _context: object) -> None:
         """Refuse horizons of no step."""
