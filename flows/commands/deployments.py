@@ -31,7 +31,7 @@ def run(args: argparse.Namespace) -> int:
             draft.write_text(prefect_yaml(home), encoding="utf-8")
     table = Table(*(Column(name, overflow="fold") for name in ("deployment", "pool", "when")))
     for one in found:
-        when = f"{one.cron} ({one.time_zone})" if one.cron else "only when asked for"
+        when = f"{one.cron} ({one.time_zone})" if one.cron else "only on request"
         table.add_row(one.name, one.pool, when)
     Console().print(table)
     if not current and not args.write:
