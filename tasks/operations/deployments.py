@@ -32,9 +32,9 @@ ABOUT = {
     "runs one trial of the study after another. A retrain run starts these flows, so do not start "
     "one by hand. If one fails, the others run the remaining trials. If all fail, the retrain run "
     "fails too. See the log of the retrain run.",
-    "train": "A search or a training that a retrain run sends to the pool for training. Do not start "
-    "it by hand. If it fails, the retrain run that waits for it fails too. See the log of the "
-    "retrain run.",
+    "train": "A search or a training that a retrain run sends to the pool for training. Do not "
+    "start it by hand. If it fails, the retrain run that waits for it fails too. See the log of "
+    "the retrain run.",
     "forecast": "The champion forecasts the next horizon. If forecast.every is set, missed cutoffs "
     "are forecast too. If the run fails, it leaves no half-written forecast. Its log says what was "
     "missing or too old. A run is refused while another one is active. The next run then makes its "
