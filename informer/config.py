@@ -90,8 +90,8 @@ class TrainingConfig:
             usable = given == "auto" or (isinstance(given, int) and given >= 1)
         require(
             usable,
-            f"devices is {given!r}; use 'auto', a count of at least 1, or the numbers of GPUs such "
-            "as [0, 1], each once.",
+            f"devices is {given!r}; use 'auto', a count of at least 1, or a list of different GPU "
+            "numbers such as [0, 1].",
         )
 
 
@@ -131,8 +131,8 @@ class FrameConfig:
         require(not repeated, f"columns names {repeated} more than once; name each once.")
         require(
             self.target in self.columns,
-            f"target {self.target!r} is not among columns {list(self.columns)}; "
-            "add it there or name another.",
+            f"target {self.target!r} is not among columns {list(self.columns)}; add it there or "
+            "name another column.",
         )
         require_at_least(self, 0, "max_gap")
         require_at_least(self, 1, "season")
@@ -186,14 +186,15 @@ class ForecasterConfig:
         require_levels(self.quantiles, median=self.training.loss == "pinball")
         require(
             not self.model.output_attention,
-            "output_attention=True returns attention maps that a forecaster has no use for; "
-            "set it false here, or call Informer directly.",
+            "output_attention=True returns attention maps, and a forecaster does not use them; "
+            "set it to false here, or call Informer directly.",
         )
         linear = self.model.linear
         require(
             not linear.is_checked or self.training.loss != "pinball",
-            f"highway={self.model.highway} keeps a share of one value a step, and loss='pinball' "
-            f"trains quantiles; set highway to {linear.fit}_seen, or another loss.",
+            f"highway={self.model.highway} keeps a share of one value for each step, but "
+            f"loss='pinball' trains several quantiles; set highway to {linear.fit}_seen, or "
+            "another loss.",
         )
 
     @property

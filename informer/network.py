@@ -142,27 +142,27 @@ class NetworkConfig:
         )
         require(
             self.d_model % 2 == 0,
-            f"d_model={self.d_model} is odd; sine and cosine of the position table take "
-            "two columns each pair, so choose an even number.",
+            f"d_model={self.d_model} is odd; the position table has pairs of a sine and a cosine "
+            "column, so choose an even number.",
         )
         require(
             self.label_len <= self.seq_len,
             f"label_len={self.label_len} exceeds seq_len={self.seq_len}; the decoder's start "
-            "token is cut from the encoder's input, so shorten label_len.",
+            "comes from the encoder's input, so shorten label_len.",
         )
         require(0 <= self.dropout < 1, f"dropout is {self.dropout}; it must lie in [0, 1).")
         require(
             self.padding == 0 or not self.linear.is_seen,
-            f"padding={self.padding} would not be read: with highway={self.highway} the linear "
-            f"forecast fills the horizon; set padding to 0, or highway to {self.linear.fit}.",
+            f"padding={self.padding} has no effect: with highway={self.highway} the linear "
+            f"forecast stands in the horizon; set padding to 0, or highway to {self.linear.fit}.",
         )
 
     def _check_layers(self) -> None:
         stacked = isinstance(self.e_layers, tuple)
         require(
             stacked == (self.model == "informerstack"),
-            f"e_layers={self.e_layers!r} does not fit model={self.model!r}; give a count for "
-            "informer and a list of counts such as [3, 2, 1] for informerstack.",
+            f"e_layers={self.e_layers!r} does not match model={self.model!r}; give one count for "
+            "informer, or a list of counts such as [3, 2, 1] for informerstack.",
         )
         counts = self.e_layers if isinstance(self.e_layers, tuple) else (self.e_layers,)
         require(

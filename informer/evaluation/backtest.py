@@ -126,8 +126,8 @@ class _Tested:
         """
         if not len(origins):
             raise FrameError(
-                "the rows of a model that is compared hold none of the test windows. Supply the "
-                "columns that it reads, from the same times on."
+                "the rows that a compared model reads contain none of the test windows. Supply "
+                "its columns for the same times."
             )
         targets, frame = self.first.config.frame.targets, model.config.frame
         std = self.first.target_std[[targets.index(name) for name in frame.targets]]

@@ -129,7 +129,7 @@ def fault(capsys: pytest.CaptureFixture[str]) -> str:
         (["--policies", "weekly"], "expected never, drift, or a time such as 7d"),
         (["--policies", "6h"], "more often than there is a forecast"),
         (["--start", "tomorrow night"], "--start 'tomorrow night' is no time"),
-        (["--start", "2024-01-25 20:00"], "no row to play"),
+        (["--start", "2024-01-25 20:00"], "no rows to play"),
         (["--start", "2024-01-04"], "too few for a model"),
     ],
 )

@@ -245,7 +245,7 @@ def test_a_failure_in_the_middle_leaves_no_row(trained, home, tmp_path, capsys):
         "data.contract=contracts/lenient.yaml", "--output", str(tmp_path / "store"),
     ]  # fmt: skip
     assert main(argv) == 1
-    assert "max_gap=3 allows no more" in capsys.readouterr().err
+    assert "max_gap=3 is the limit" in capsys.readouterr().err
     assert digests(tmp_path / "store") == before
 
 
