@@ -166,11 +166,13 @@ def load_config(conf: str, overrides: Sequence[str] = (), *, conf_dir: Path) -> 
 def _override(text: str) -> tuple[str, Any]:
     key, separator, value = text.partition("=")
     if not separator or not key:
-        raise ConfigError(f"{text!r} is no override; write key=value, such as model.d_model=64.")
+        raise ConfigError(
+            f"{text!r} is not an override; write key=value, such as model.d_model=64."
+        )
     try:
         return key, yaml.safe_load(value)
     except yaml.YAMLError as error:
-        raise ConfigError(f"the value of {text!r} is no YAML; quote it.") from error
+        raise ConfigError(f"the value of {text!r} is not valid YAML; quote it.") from error
 
 
 def _named(values: Mapping[str, Any]) -> set[str]:
@@ -188,7 +190,8 @@ def _find_conf(conf: str, conf_dir: Path) -> Path:
     names = sorted(p.relative_to(conf_dir).with_suffix("").as_posix() for p in found)
     names = [name for name in names if name != "base"]
     raise ConfigError(
-        f"there is no configuration {conf!r} in {conf_dir}; known are {', '.join(names) or 'none'}."
+        f"there is no configuration {conf!r} in {conf_dir}; there are: "
+        f"{', '.join(names) or 'none'}."
     )
 
 
@@ -201,7 +204,7 @@ def _extended(path: Path, conf_dir: Path, below: tuple[Path, ...] = ()) -> list[
     found = _find_conf(str(parent), conf_dir)
     if found.resolve() in chain:
         raise ConfigError(
-            f"{path.name} extends {parent}, which extends it in turn. Take one `extends` out."
+            f"{path.name} extends {parent}, which extends {path.name} again. Remove one `extends`."
         )
     return [*_extended(found, conf_dir, chain), path]
 
@@ -229,7 +232,7 @@ def _read_yaml(path: Path) -> dict[str, Any]:
     if content is None:
         return {}
     if not isinstance(content, dict):
-        raise ConfigError(f"{path.name} must hold `key: value` lines at its top, not a list.")
+        raise ConfigError(f"{path.name} must hold `key: value` lines, not a list.")
     return content
 
 
@@ -258,8 +261,8 @@ def _require_searchable(key: str) -> None:
     names = {field.name for field in fields(known)} if known else set()
     if name not in names:
         raise ConfigError(
-            f"tune.space: {key} is no field that can be searched; use fields of model and train, "
-            "such as model.d_model."
+            f"tune.space: {key} cannot be searched; use fields of model and train, such as "
+            "model.d_model."
         )
 
 

@@ -94,7 +94,7 @@ class BaselineConfig(Section):
     def model_post_init(self, _context: object) -> None:
         """Refuse a baseline that is named twice."""
         if len(set(self.models)) < len(self.models):
-            raise ValueError(f"models names one more than once: {', '.join(self.models)}")
+            raise ValueError(f"models names a baseline more than once: {', '.join(self.models)}")
 
 
 class EvaluateConfig(Section):
@@ -160,8 +160,8 @@ class ForecastConfig(Section):
         if value is None or is_count or is_address:
             return value
         raise ValueError(
-            f"{value!r} is no place for the chunks; write null for this process, a whole number "
-            "from 1 on for a Dask cluster of so many processes here, or the address of a Dask "
+            f"{value!r} is not valid here. Write null for this process, a whole number from 1 on "
+            "for a Dask cluster of that many processes on this machine, or the address of a Dask "
             "scheduler such as tcp://host:8786"
         )
 
@@ -209,7 +209,7 @@ class ScheduleConfig(Section):
             ZoneInfo(text)
         except (ZoneInfoNotFoundError, ValueError) as error:
             raise ValueError(
-                f"{text!r} is no time zone; write one such as Europe/Berlin"
+                f"{text!r} is not a time zone; write one such as Europe/Berlin"
             ) from error
         return text
 
@@ -242,7 +242,7 @@ class BenchmarkConfig(Section):
     def model_post_init(self, _context: object) -> None:
         """Refuse horizons of no step."""
         if min((*self.horizons, *self.from_horizon), default=1) < 1:
-            raise ValueError("a horizon is below 1; count steps ahead")
+            raise ValueError("a horizon is below 1; it is a number of steps, at least 1")
 
     def fields_at(self, horizon: int) -> dict[str, Any]:
         """The dotted fields that hold at a horizon."""
@@ -264,7 +264,7 @@ def duration(text: str) -> pd.Timedelta:
             return found
     except ValueError:
         pass
-    raise ValueError(f"{text!r} is no stretch of time; write one such as 15min, 36h or 1d")
+    raise ValueError(f"{text!r} is not a duration; write one such as 15min, 36h or 1d")
 
 
 def _checked(text: str | None) -> str | None:

@@ -187,7 +187,7 @@ CONTRADICTIONS = {
     "repetitions": (["--itr", "0"], "--itr is 0"),
     "refit": (["--refit_every", "0"], "--refit_every is 0"),
     "word": (["--des", "a/b"], "--des is 'a/b'"),
-    "zone": (["--time_zone", "Nowhere"], "names no zone"),
+    "zone": (["--time_zone", "Nowhere"], "is not a time zone"),
 }
 
 

@@ -190,9 +190,9 @@ def test_an_alarm_leads_to_one_retraining_a_window_and_each_kind_to_its_own():
 @pytest.mark.parametrize(
     ("names", "told"),
     [
-        (["weekly"], "'weekly'; expected never, drift, or a time such as 7d"),
+        (["weekly"], "'weekly'; use never, drift, or a time such as 7d"),
         (["7d", "7d"], "more than once"),
-        (["6h"], "more often than there is a forecast"),
+        (["6h"], "more often than it forecasts"),
         (["-3d"], "'-3d'"),
     ],
 )
@@ -233,7 +233,7 @@ def test_a_replay_begins_where_the_test_part_ends_if_rows_follow_else_where_it_b
     assert "316 steps after it" in why
     start, why = default_start(split, TIMES[504], CONFIG)
     assert start == TIMES[400]
-    assert "no row follows" in why
+    assert "No rows follow" in why
 
 
 def test_too_little_before_the_start_or_nothing_after_it_is_told():
@@ -247,6 +247,6 @@ def test_too_little_before_the_start_or_nothing_after_it_is_told():
     with pytest.raises(ConfigError, match=r"too few for a model.*--start"):
         split_of(rows()[:100], CONFIG.split, CONFIG)
     with pytest.raises(
-        ConfigError, match=r"24 steps before .* are left to train; a window takes 30"
+        ConfigError, match=r"24 steps before .* are left to train, but a window needs 30"
     ):
         split_of(rows()[:144], CONFIG.split, CONFIG)
