@@ -249,7 +249,7 @@ def _thinned(windows: Windows, n_most: int) -> Windows:
 def _residuals(predictor: Predictor, val: Windows, *, every: int = 1) -> Tensor:
     """(N, K, P, C_t) truth less forecast, scaled; NaN where nothing was observed.
 
-    With `every`, P counts only each so-manieth step of the horizon, and no other is held.
+    With `every`, P counts only every n-th step of the horizon, and only those are kept.
     """
     error: Tensor | None = None
     for index, forecast in predict_levels(predictor, val):

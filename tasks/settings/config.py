@@ -45,15 +45,15 @@ class RunConfig(Section):
     """Everything that a run depends on besides the data itself."""
 
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9-]*$")
-    """Name of the pipeline: its MLflow experiment and registered model; a-z, 0-9 and dashes."""
+    """Name of the pipeline, its MLflow experiment and its model. Only a-z, 0-9 and dashes."""
     ensemble: int = Field(default=1, ge=1)
-    """Networks that are trained, with seeds from train.seed on; the forecast is their mean."""
+    """Number of networks, with seeds from train.seed on. The forecast is their mean."""
     data: DataConfig
     """The data, and the contract that they must satisfy."""
     frame: FrameConfig = FrameConfig()
-    """Which columns of the data are what."""
+    """The columns of the data and their roles."""
     split: SplitConfig = SplitConfig()
-    """Which rows train, which stop the training, which judge models."""
+    """Which rows train, which stop the training, and which judge models."""
     model: NetworkConfig = NetworkConfig()
     """The network."""
     train: TrainingConfig = TrainingConfig()
@@ -67,7 +67,7 @@ class RunConfig(Section):
     promote: PromoteConfig = PromoteConfig()
     """What a challenger must show to become the champion."""
     forecast: ForecastConfig = ForecastConfig()
-    """Where forecasts go, and which are due."""
+    """Where forecasts are written, and which cutoffs are forecast."""
     monitor: MonitorConfig = MonitorConfig()
     """When past forecasts count as degraded, and when inputs count as drifted."""
     schedule: ScheduleConfig = ScheduleConfig()
@@ -75,7 +75,7 @@ class RunConfig(Section):
     workers: WorkersConfig = WorkersConfig()
     """Where deployed runs work."""
     benchmark: BenchmarkConfig = BenchmarkConfig()
-    """What `informer benchmark` runs if the command does not say."""
+    """Defaults of `informer benchmark`, if the command has no such option."""
 
     @model_validator(mode="before")
     @classmethod
