@@ -84,7 +84,7 @@ def test_what_cannot_be_imported_fails_with_one_line(
         ({"d_layers": 2}, checkpoint, 1, "missing: decoder.layers.1"),
         ({}, str(damaged), 1, "damaged.pth"),
         ({}, "nowhere.pth", 1, "no checkpoint at nowhere.pth"),
-        ({"dmodel": 8}, checkpoint, 2, "dmodel: no such flag"),
+        ({"dmodel": 8}, checkpoint, 2, "dmodel: the reference implementation has no such flag"),
         ({"enc_in": 3}, checkpoint, 2, "--enc_in 3 contradicts the data"),
         ({"data_path": "gone.csv"}, checkpoint, 1, "gone.csv"),
     ]

@@ -304,7 +304,7 @@ FAILURES = {
     "no file": (["--data_path", "none.csv"], 1, "no data file data/none.csv"),
     "no checkpoint": (["--train", "False"], 1, "there is no checkpoint"),
     "too long a window": (["--seq_len", "180"], 1, "the file has 192 rows;"),
-    "no test window": (["--pred_len", "60"], 1, "hold no window of 60 steps after 24. Shorten"),
+    "no test window": (["--pred_len", "60"], 1, "have no window of 24 + 60 steps. Shorten"),
     "too short for the protocol": (["--data", "ETTh1"], 2, "need 14400 time steps"),
 }
 
