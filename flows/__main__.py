@@ -1,8 +1,8 @@
 """The command line: `informer COMMAND`, or `python -m flows COMMAND`.
 
-Exit status: 0 done; 1 the pipeline failed; 2 a mistake in the command or the configuration; 130 or
-128 and the signal's number where it was told to stop. A failure prints one `error:` line on stderr;
-with --json the last line of stdout is one JSON object.
+Exit status: 0 done; 1 the pipeline failed; 2 a mistake in the command or the configuration; 130 if
+it was interrupted, 128 plus the signal's number if a signal stopped it. A failure prints one
+`error:` line on stderr. With --json the last line of stdout is one JSON object.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ FAILED, INTERRUPTED = 1, 130
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Parse, run, and turn what was raised into one line and an exit status."""
+    """Parse, run, and turn an exception into one line and an exit status."""
     args = make_parser().parse_args(argv)
     command = COMMANDS[args.command]
     enter(find_home())  # before Prefect, MLflow or torch is imported and reads its variables

@@ -29,35 +29,35 @@ class TrainingConfig:
     optimizer: Literal["adam", "adamw"] = "adam"
     """The optimizer of the weights."""
     learning_rate: float = 1e-4
-    """Rate of the first epoch, or at the peak."""
+    """Learning rate of the first epoch, or at the peak of the schedule."""
     weight_decay: float = 0.0
-    """Decoupled with adamw, L2 with adam."""
+    """Weight decay: decoupled with adamw, an L2 penalty with adam."""
     schedule: Literal["type1", "type2", "cosine", "onecycle", "constant"] = "type1"
-    """Course of the learning rate. type1 and type2 are the reference's."""
+    """Schedule of the learning rate. type1 and type2 are those of the reference."""
     loss: Literal["mse", "mae", "huber", "pinball"] = "mse"
     """The loss that is minimised. With pinball the network forecasts every quantile."""
     epochs: int = 6
     """Maximum number of epochs."""
     batch_size: int = 32
-    """Windows in one step."""
+    """Windows in one training step."""
     patience: int = 3
     """Epochs without improvement before the training stops."""
     steps_per_epoch: int | None = None
-    """Batches of an epoch, drawn at random. Empty: every window once."""
+    """Batches in an epoch, drawn at random. Empty: every window once."""
     max_windows: int = 1_000_000
     """Maximum number of train windows, drawn evenly over all series and times."""
     max_val_windows: int = 100_000
     """Maximum number of validation windows, drawn evenly over all series and times."""
     max_grad_norm: float | None = None
-    """The total gradient norm is clipped to this. Empty: no clipping."""
+    """Maximum of the total gradient norm, by clipping. Empty: no clipping."""
     weight_average: Literal["none", "ema", "swa"] = "none"
-    """Average of the weights that is validated and kept: ema, or swa (the second half)."""
+    """Average of the weights: ema, or swa (over the second half). It is validated and kept."""
     precision: Literal["fp32", "bf16"] = "fp32"
-    """fp32, or bf16 where that is safe. The weights stay in float32."""
+    """Number format: fp32, or bf16 where that is safe. The weights stay in float32."""
     accelerator: Literal["auto", "cpu", "cuda"] = "auto"
     """The device. auto: a GPU if there is one."""
     devices: int | tuple[int, ...] | Literal["auto"] = 1
-    """Number of devices, auto, or the numbers of the GPUs. A CPU ignores the numbers."""
+    """Number of devices, auto, or a list of GPU numbers. A CPU ignores the list."""
     compile: bool = False
     """Whether torch.compile is used."""
     seed: int = 0
@@ -90,17 +90,17 @@ class TrainingConfig:
             usable = given == "auto" or (isinstance(given, int) and given >= 1)
         require(
             usable,
-            f"devices is {given!r}; use 'auto', a count of at least 1, or the numbers of GPUs such "
-            "as [0, 1], each once.",
+            f"devices is {given!r}; use 'auto', a count of at least 1, or a list of different GPU "
+            "numbers such as [0, 1].",
         )
 
 
 @dataclass(frozen=True, kw_only=True)
 class FrameConfig:
-    """Which columns of a frame are what.
+    """The columns of a frame and their roles.
 
-    A gap is filled with the last value before it, so no value from after a cutoff reaches a model's
-    input. A filled value is never taken for the truth.
+    A gap is filled with the last value before it, so a model's input has no value from after the
+    cutoff. A filled value is never used as a true value.
     """
 
     time_column: str = "ds"
@@ -114,13 +114,13 @@ class FrameConfig:
     features: Literal["M", "S", "MS"] = "S"
     """M: all channels to all, S: target to target, MS: all to target."""
     freq: str = "h"
-    """Step between rows: s, t, h, d, b, w, m, a multiple (15min, 3h), or pandas'."""
+    """Step between rows: s, t, h, d, b, w, m, a multiple (15min, 3h) or a pandas offset."""
     time_zone: str | None = None
-    """Zone of the clock that the calendar features read. Empty: times are read as they are."""
+    """Time zone of the calendar features. Empty: the times are used as they are."""
     max_gap: int = 6
     """A missing value takes the last value before it, at most this many steps back."""
     season: int = 24
-    """Steps in a season. Seasonal naive, MASE, a blended highway and the intervals use it."""
+    """Steps in a season. For seasonal naive, MASE, a blended highway and the intervals."""
 
     def __post_init__(self) -> None:
         require_choice(self, "features", ("M", "S", "MS"))
@@ -131,8 +131,8 @@ class FrameConfig:
         require(not repeated, f"columns names {repeated} more than once; name each once.")
         require(
             self.target in self.columns,
-            f"target {self.target!r} is not among columns {list(self.columns)}; "
-            "add it there or name another.",
+            f"target {self.target!r} is not among columns {list(self.columns)}; add it there or "
+            "name another column.",
         )
         require_at_least(self, 0, "max_gap")
         require_at_least(self, 1, "season")
@@ -186,14 +186,15 @@ class ForecasterConfig:
         require_levels(self.quantiles, median=self.training.loss == "pinball")
         require(
             not self.model.output_attention,
-            "output_attention=True returns attention maps that a forecaster has no use for; "
-            "set it false here, or call Informer directly.",
+            "output_attention=True returns attention maps, and a forecaster does not use them; "
+            "set it to false here, or call Informer directly.",
         )
         linear = self.model.linear
         require(
             not linear.is_checked or self.training.loss != "pinball",
-            f"highway={self.model.highway} keeps a share of one value a step, and loss='pinball' "
-            f"trains quantiles; set highway to {linear.fit}_seen, or another loss.",
+            f"highway={self.model.highway} keeps a share of one value for each step, but "
+            f"loss='pinball' trains several quantiles; set highway to {linear.fit}_seen, or "
+            "another loss.",
         )
 
     @property

@@ -298,8 +298,8 @@ def _check_agreement(network: InformerConfig, wanted: InformerConfig) -> None:
     ]
     if differing:
         raise ConfigError(
-            f"the network is not the one that the configuration describes: {'; '.join(differing)}. "
-            "Correct the configuration, or the columns of its frame."
+            f"the network does not match the configuration: {'; '.join(differing)}. Correct the "
+            "configuration, or the columns of its frame."
         )
 
 

@@ -68,7 +68,9 @@ def pandas_offset(freq: str) -> BaseOffset:
     """
     offset = _parse(freq)
     if offset.n < 1:
-        raise ConfigError(f"freq is {freq!r}, which does not step forward; give at least 1 step.")
+        raise ConfigError(
+            f"freq is {freq!r}, which is not a step forward in time; give at least 1 step."
+        )
     return offset
 
 
@@ -81,7 +83,9 @@ def _parse(freq: str) -> BaseOffset:
         try:
             return pd.tseries.frequencies.to_offset(str(freq))
         except ValueError as error:
-            raise ConfigError(f"freq is {freq!r}, which names no step; {_ACCEPTED}.") from error
+            raise ConfigError(
+                f"freq is {freq!r}, which is not a time step; {_ACCEPTED}."
+            ) from error
 
 
 def base_letter(freq: str) -> str:

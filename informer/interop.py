@@ -99,9 +99,9 @@ def save_reference_checkpoint(model: Informer, path: str | PathLike[str]) -> Non
         name = config.options[0]
         paper = InformerConfig.__dataclass_fields__[name].default
         raise ConfigError(
-            f"{name}={getattr(config, name)} is no part of the reference implementation, which "
-            f"would forecast something else with these weights; train with {name}={paper} to "
-            "export."
+            f"{name}={getattr(config, name)} does not exist in the reference implementation, so "
+            "these weights would give other forecasts there; to export a model, train it with "
+            f"{name}={paper}."
         )
     state: dict[str, Tensor] = {}
     for name, value in model.state_dict().items():
@@ -124,8 +124,8 @@ def config_from_flags(
     unknown = sorted(set(args) - NETWORK_FLAGS - _OTHER_FLAGS - _RUN_NOTES - {"s_layers"})
     if unknown:
         raise ConfigError(
-            f"{', '.join(unknown)}: no such flags in the reference implementation; use its names, "
-            f"such as {', '.join(sorted(NETWORK_FLAGS)[:_NAMED])}."
+            f"{', '.join(unknown)}: the reference implementation has no such flags; use its "
+            f"names, such as {', '.join(sorted(NETWORK_FLAGS)[:_NAMED])}."
         )
     values = {name: args[name] for name in args if name in NETWORK_FLAGS}
     n_channels = _DATA_CHANNELS.get(args.get("data", ""))
@@ -162,17 +162,18 @@ def _read(path: str | PathLike[str]) -> dict[str, Tensor]:
         raise CheckpointError(f"no checkpoint at {fspath(path)}; check the path.") from error
     except pickle.UnpicklingError as error:
         raise CheckpointError(
-            f"{fspath(path)} is no plain state dict: it is damaged, or holds objects that would "
-            "run code when read, which is refused. Save it as torch.save(model.state_dict(), path)."
+            f"{fspath(path)} is not a plain state dict. It is damaged, or it holds objects that "
+            "could run code, and such files are refused. Save it with "
+            "torch.save(model.state_dict(), path)."
         ) from error
     except (OSError, EOFError, RuntimeError) as error:
         raise CheckpointError(
-            f"{fspath(path)} cannot be read ({error}); give a file that torch.save wrote."
+            f"{fspath(path)} cannot be read ({error}). Give a file that torch.save wrote."
         ) from error
     if not isinstance(state, Mapping) or not all(isinstance(v, Tensor) for v in state.values()):
         raise CheckpointError(
             f"{fspath(path)} holds no state dict (names and tensors) but a "
-            f"{type(state).__name__}; save it as torch.save(model.state_dict(), path)."
+            f"{type(state).__name__}; save it with torch.save(model.state_dict(), path)."
         )
     return dict(state)
 
@@ -193,8 +194,8 @@ def _check_fit(model: Informer, state: Mapping[str, Tensor]) -> None:
     ]
     if any(found):
         raise CheckpointError(
-            f"the checkpoint does not fit its flags: {'; '.join(filter(None, found))}. "
-            "Give the flags it was trained with."
+            f"the checkpoint does not match its flags: {'; '.join(filter(None, found))}. Give the "
+            "flags of its training."
         )
 
 

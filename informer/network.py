@@ -80,45 +80,45 @@ class NetworkConfig:
     seq_len: int = 96
     """Steps that the encoder reads."""
     label_len: int = 48
-    """Last steps of the past that start the decoder."""
+    """Number of last past steps that start the decoder."""
     pred_len: int = 24
-    """Steps that are forecast."""
+    """Steps that are forecast: the horizon."""
     factor: int = 5
-    """ProbSparse: factor x ln(length) queries and sampled keys."""
+    """ProbSparse: number of active queries and of sampled keys is factor x ln(length)."""
     d_model: int = 512
     """Width of the network."""
     n_heads: int = 8
     """Attention heads. d_model must be a multiple of it."""
     e_layers: int | tuple[int, ...] = 2
-    """Encoder layers. For informerstack a list, one count for each encoder of the stack."""
+    """Encoder layers. For informerstack a list with one number for each encoder."""
     d_layers: int = 1
     """Decoder layers."""
     d_ff: int = 2048
     """Width of the feed-forward layers."""
     dropout: float = 0.05
-    """Share of activations that are dropped in training."""
+    """Share of activations that training drops at random."""
     attn: Literal["prob", "full"] = "prob"
     """Attention of the encoder: prob (ProbSparse) or full."""
     embed: Literal["timeF", "fixed", "learned"] = "timeF"
     """Calendar features: timeF (continuous), fixed (a table of sines) or learned."""
     padding: Literal[0, 1] = 0
-    """The number that stands in the decoder's input for the horizon."""
+    """Number that fills the horizon in the decoder's input."""
     activation: Literal["gelu", "relu"] = "gelu"
     """Activation of the feed-forward layers."""
     distil: bool = True
-    """Halve the length between encoder layers."""
+    """Whether the length is halved between encoder layers."""
     mix: bool = True
-    """Interleave heads and time after the decoder's self-attention, as published."""
+    """Whether heads and time are interleaved after the decoder's self-attention, as published."""
     instance_norm: bool = False
-    """Normalise each window by its own mean and deviation, and reverse it in the forecast."""
+    """Whether each window is scaled by its own mean and deviation. The forecast is scaled back."""
     highway: Highway = "none"
-    """Closed-form linear forecast that the network adds to: none, ridge (one regression) or blend
-    (the mean of four). With _seen the decoder reads it too. With _checked, in addition, only a
-    share of the part added to one regression is kept: the share that validation rows support."""
+    """Closed-form linear forecast to which the network adds a correction. ridge: one regression.
+    blend: the mean of four. _seen: the decoder reads that forecast too. _checked: as _seen, but
+    what is added to one regression is scaled by a share that the validation rows support."""
     channel_independent: bool = False
-    """One network of one channel forecasts each target channel separately."""
+    """Whether one network forecasts each target channel separately, from its own past."""
     patch_len: int = 1
-    """Steps that make one token of encoder and decoder. 1: as published."""
+    """Steps in one token of encoder and decoder. 1: as published."""
 
     def __post_init__(self) -> None:
         require_choice(self, "model", ("informer", "informerstack"))
@@ -142,27 +142,27 @@ class NetworkConfig:
         )
         require(
             self.d_model % 2 == 0,
-            f"d_model={self.d_model} is odd; sine and cosine of the position table take "
-            "two columns each pair, so choose an even number.",
+            f"d_model={self.d_model} is odd; the position table has pairs of a sine and a cosine "
+            "column, so choose an even number.",
         )
         require(
             self.label_len <= self.seq_len,
             f"label_len={self.label_len} exceeds seq_len={self.seq_len}; the decoder's start "
-            "token is cut from the encoder's input, so shorten label_len.",
+            "comes from the encoder's input, so shorten label_len.",
         )
         require(0 <= self.dropout < 1, f"dropout is {self.dropout}; it must lie in [0, 1).")
         require(
             self.padding == 0 or not self.linear.is_seen,
-            f"padding={self.padding} would not be read: with highway={self.highway} the linear "
-            f"forecast fills the horizon; set padding to 0, or highway to {self.linear.fit}.",
+            f"padding={self.padding} has no effect: with highway={self.highway} the linear "
+            f"forecast stands in the horizon; set padding to 0, or highway to {self.linear.fit}.",
         )
 
     def _check_layers(self) -> None:
         stacked = isinstance(self.e_layers, tuple)
         require(
             stacked == (self.model == "informerstack"),
-            f"e_layers={self.e_layers!r} does not fit model={self.model!r}; give a count for "
-            "informer and a list of counts such as [3, 2, 1] for informerstack.",
+            f"e_layers={self.e_layers!r} does not match model={self.model!r}; give one count for "
+            "informer, or a list of counts such as [3, 2, 1] for informerstack.",
         )
         counts = self.e_layers if isinstance(self.e_layers, tuple) else (self.e_layers,)
         require(
@@ -185,19 +185,19 @@ class InformerConfig(NetworkConfig):
     """
 
     enc_in: int = 7
-    """Channels that the encoder reads; in a pipeline they follow from frame."""
+    """Channels that the encoder reads. In a pipeline they follow from frame."""
     dec_in: int = 7
-    """Channels that the decoder reads; in a pipeline they follow from frame."""
+    """Channels that the decoder reads. In a pipeline they follow from frame."""
     c_out: int = 7
-    """Channels that are forecast; in a pipeline they follow from frame."""
+    """Channels that are forecast. In a pipeline they follow from frame."""
     freq: str = "h"
-    """Step between rows, for the calendar features; in a pipeline it follows from frame."""
+    """Step between rows, for the calendar features. In a pipeline it follows from frame."""
     output_attention: bool = False
-    """Return the attention maps too: (forecast, maps)."""
+    """Whether the attention maps are returned too: (forecast, maps)."""
     quantiles: tuple[float, ...] = ()
-    """Levels that the network forecasts; in a pipeline they follow from train.loss."""
+    """Quantile levels that the network forecasts. In a pipeline they follow from train.loss."""
     backend: Literal["fast", "reference"] = "fast"
-    """How ProbSparse is computed, with the same result: fast, or as the paper reads."""
+    """How ProbSparse is computed: fast, or as in the paper. The result is the same."""
 
     def __post_init__(self) -> None:
         super().__post_init__()

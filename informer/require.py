@@ -36,6 +36,6 @@ def require_levels(levels: tuple[float, ...], *, median: bool) -> None:
     )
     require(
         not median or 0.5 in levels,
-        f"quantiles are {list(levels)}, without the median, which is what a network of quantiles "
-        "forecasts as y_hat; add 0.5.",
+        f"quantiles are {list(levels)}, without the median. The forecast y_hat is the median, so "
+        "add 0.5.",
     )

@@ -28,7 +28,9 @@ def write_model(folder: Path, settings: dict[str, Any], tensors: dict[str, Tenso
         CheckpointError: `folder` exists already, or its parent cannot be written.
     """
     if folder.exists():
-        raise CheckpointError(f"{folder} exists, and no model is overwritten. Name another folder.")
+        raise CheckpointError(
+            f"{folder} already exists, and a model is never overwritten. Name another folder."
+        )
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         draft = folder.with_name(f".{folder.name}-{secrets.token_hex(4)}")
@@ -62,7 +64,9 @@ def read_model(folder: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
             f"missing. A saved model has {SETTINGS} and {WEIGHTS}."
         ) from error
     except (json.JSONDecodeError, UnicodeDecodeError, SafetensorError) as error:
-        raise CheckpointError(f"{folder} is damaged: {error}. Save or fetch it again.") from error
+        raise CheckpointError(
+            f"{folder} is damaged: {error}. Save it again, or copy it again."
+        ) from error
     if settings.get("format") == 1:
         return _from_first_format(settings, tensors)
     if settings.get("format") != FORMAT:

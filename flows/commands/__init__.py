@@ -1,7 +1,7 @@
-"""The commands of `informer`, a file each: its arguments, what it does with them, what it shows.
+"""The commands of `informer`. Each has one file: its arguments, its work and its output.
 
-Only the file of the command that is called is imported. It reads its arguments and its
-configuration first and imports its flow after that, so that a mistake is told at once.
+Only the file of the called command is imported. It reads its arguments and its configuration
+before it imports its flow, so it reports a mistake at once.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ __all__ = ["COMMANDS", "Command", "make_parser"]
 
 @dataclass(frozen=True)
 class Command:
-    """A command and where it stands.
+    """A command and its module.
 
     Attributes:
-        name: as it is typed.
+        name: its name on the command line.
         about: one line of `informer --help`.
-        writes: whether runs of it are kept in the stores, which must be writable.
+        writes: whether it writes to the stores. They must then be writable.
     """
 
     name: str
@@ -40,56 +40,58 @@ class Command:
         import_module(self.module).add_arguments(parser)
 
     def run(self, args: argparse.Namespace) -> int:
-        """Do it; returns the exit status."""
+        """Run it. Returns the exit status."""
         run: Callable[[argparse.Namespace], int] = import_module(self.module).run
         return run(args)
 
 
-MODULES = {"import": "import_"}  # a word of Python's own
+MODULES = {"import": "import_"}  # import is a keyword of Python
 COMMANDS = {
     command.name: command
     for command in (
-        Command("retrain", "data to validated, promoted model and forecast", writes=True),
-        Command("forecast", "batch forecast by the champion", writes=True),
-        Command("backtest", "the champion and the baselines, scored again", writes=True),
+        Command("retrain", "train a model, judge it, forecast with the better one", writes=True),
+        Command("forecast", "forecast the next horizon with the champion", writes=True),
+        Command("backtest", "score the champion and the baselines on the test rows", writes=True),
         Command(
             "benchmark",
-            "the published protocol: scaled errors over every test window, beside published ones",
-        ),
-        Command("monitor", "past forecasts against what came, inputs for drift", writes=True),
-        Command("models", "the registry by alias, the ledger of promotions", writes=True),
-        Command("forecasts", "what was forecast, and when"),
-        Command(
-            "explain-change", "why a forecast moved: new data, new weights, changed covariates"
+            "measure scaled errors in the published protocol, beside published errors",
         ),
         Command(
-            "replay", "held-back rows played as a live stream, to choose a schedule", writes=True
+            "monitor", "compare past forecasts with actuals, check inputs for drift", writes=True
         ),
-        Command("deployments", "prefect.yaml as conf/ has it, and whether it is so"),
+        Command("models", "list versions, promote, roll back, show the ledger", writes=True),
+        Command("forecasts", "show the forecasts that were known at a time"),
+        Command("explain-change", "show why a forecast changed: new data, new weights, covariates"),
+        Command(
+            "replay", "play held-back rows as a live stream, to choose a schedule", writes=True
+        ),
+        Command("deployments", "list the deployments, check or write prefect.yaml"),
         Command(
             "setup-automations",
-            "pools, limits and automations on the Prefect server, created or brought up to date",
+            "create or update pools, limits and automations on the Prefect server",
         ),
-        Command("worker", "reconcile, then work for a pool until told to stop"),
+        Command("worker", "reconcile, then run the work of a pool until stopped"),
         Command(
             "reconcile",
             "close what dead workers left open: flow runs, MLflow runs, trials, slots",
         ),
-        Command("clean", "remove working files that no run has used for a while"),
-        Command("import", "a checkpoint of the reference, registered as a model", writes=True),
-        Command("reference", "the reference implementation's command line, flag for flag"),
-        Command("data", "the data sets known by name"),
-        Command("doctor", "what is installed, reachable, writable; and the mend"),
+        Command("clean", "remove old working files that no run uses"),
+        Command("import", "register a checkpoint of the reference as a model", writes=True),
+        Command("reference", "train, test and predict with the flags of the reference"),
+        Command("data", "list the named data sets, or download one"),
+        Command("doctor", "check installation, stores and servers, and name remedies"),
     )
 }
 
 
 def make_parser() -> Parser:
-    """The parser of `informer`; a command's own arguments are added once it is called."""
-    parser = Parser(prog="informer", description="Long-horizon forecasting, from data to champion")
+    """The parser of `informer`; a command's own arguments are added when it is called."""
+    parser = Parser(
+        prog="informer", description="Train, judge, serve and monitor long-horizon forecasts"
+    )
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for command in COMMANDS.values():
-        # The flags of the reference are taken as they are written there, never shortened.
+        # The reference's flags are not abbreviated, as in the reference.
         own = commands.add_parser(
             command.name, help=command.about, allow_abbrev=command.name != "reference"
         )

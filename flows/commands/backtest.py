@@ -1,4 +1,4 @@
-"""`informer backtest`: the champion and the baselines on the test rows, scored again."""
+"""`informer backtest`: score the champion and the baselines on the test rows."""
 
 from __future__ import annotations
 
@@ -26,16 +26,22 @@ __all__ = ["add_arguments", "run"]
 def add_arguments(parser: Parser) -> None:
     """`informer backtest CONF [key=value ...] [--roll FILE ...] [--output DIR]`."""
     add_conf(parser)
-    parser.add_argument("--roll", metavar="FILE", help="rows that go on where the data end")
-    parser.add_argument("--refit-every", metavar="N", type=int, help="rolling: fit anew after N")
+    parser.add_argument("--roll", metavar="FILE", help="rows that continue the data")
     parser.add_argument(
-        "--allow-overlap", action="store_true", help="rolling: rows known before, which are no test"
+        "--refit-every",
+        metavar="N",
+        type=int,
+        help="with --roll: train again after every N cutoffs",
     )
-    parser.add_argument("--output", metavar="DIR", help="folder of the tables and charts")
+    parser.add_argument(
+        "--allow-overlap", action="store_true",
+        help="with --roll: accept rows that were known before; the result is then not a test",
+    )  # fmt: skip
+    parser.add_argument("--output", metavar="DIR", help="folder for the tables and charts")
 
 
 def run(args: argparse.Namespace) -> int:
-    """Score the champion and the baselines, and roll over what came since."""
+    """Score the champion and the baselines. With --roll, forecast the new rows too."""
     config = load_config(args.conf, args.overrides, conf_dir=find_home().conf_dir)
     _check_roll(args)
     start_local_server()
@@ -54,7 +60,7 @@ def _check_roll(args: argparse.Namespace) -> None:
         raise ConfigError(f"--refit-every is {args.refit_every}; it must be at least 1.")
     if args.roll is None and (args.refit_every is not None or args.allow_overlap):
         name = "--allow-overlap" if args.allow_overlap else "--refit-every"
-        raise ConfigError(f"{name} says how to roll, but over what? Add --roll FILE.")
+        raise ConfigError(f"{name} needs the rows to forecast. Add --roll FILE.")
 
 
 def _roll_options(args: argparse.Namespace) -> RollOptions | None:
@@ -90,10 +96,11 @@ def _show_rolled(console: Console, done: BacktestRun) -> None:
     if not rolled.is_test:
         console.print(
             "not a test: the file repeats rows that were known before, so these errors say nothing "
-            "of rows to come"
+            "about new rows"
         )
     if rolled.left_out:
-        console.print(f"the file does not go on with {', '.join(rolled.left_out)}: not forecast")
+        names = ", ".join(rolled.left_out)
+        console.print(f"not forecast, because the file has no new rows of these series: {names}")
     console.print(f"forecasts beside actuals: {rolled.path}")
 
 

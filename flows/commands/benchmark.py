@@ -24,23 +24,29 @@ __all__ = ["add_arguments", "run"]
 def add_arguments(parser: Parser) -> None:
     """`informer benchmark CONF [--data PATH] [--horizon N ...] [--features M|S|MS] ...`."""
     add_conf(parser)
-    parser.add_argument("--data", metavar="PATH", help="a file or data set in place of CONF's")
     parser.add_argument(
-        "--horizon", metavar="N", type=int, nargs="+", help="steps ahead, one table each"
-    )
-    parser.add_argument("--features", choices=("M", "S", "MS"), help="columns read and forecast")
-    parser.add_argument("--seeds", metavar="N", type=int, help="seeds of the Informer to average")
-    parser.add_argument(
-        "--models", metavar="NAME", nargs="+", help="informer, or names of baselines"
+        "--data", metavar="PATH", help="a file or a named data set, instead of CONF's"
     )
     parser.add_argument(
-        "--tune", action="store_true", help="search first, on the validation rows alone"
+        "--horizon", metavar="N", type=int, nargs="+", help="horizons in steps; one table for each"
     )
-    parser.add_argument("--output", metavar="FILE", help="JSON file to which the rows are added")
+    parser.add_argument(
+        "--features", choices=("M", "S", "MS"), help="which columns are read and forecast"
+    )
+    parser.add_argument(
+        "--seeds", metavar="N", type=int, help="number of seeds over which the Informer is averaged"
+    )
+    parser.add_argument(
+        "--models", metavar="NAME", nargs="+", help="models to measure: informer, baselines"
+    )
+    parser.add_argument(
+        "--tune", action="store_true", help="search hyper-parameters first, on the validation rows"
+    )
+    parser.add_argument("--output", metavar="FILE", help="JSON file to which the results are added")
 
 
 def run(args: argparse.Namespace) -> int:
-    """Fit, score and show horizon by horizon; what is finished is kept where the next one fails."""
+    """Fit, score and show each horizon. Finished horizons are kept if a later one fails."""
     from tasks.benchmark import (
         PARTS,
         count_fits,
@@ -104,19 +110,21 @@ def _options(args: argparse.Namespace) -> Options:
 
 
 def _told(rows: Sequence[Row]) -> str:
-    """What the errors are of."""
+    """What the numbers of the table mean."""
     from informer.estimators import CLASSICAL
 
     text = (
-        "errors are scaled by the train rows; 80 %: what the interval of 80 % covers; every test "
-        "window counts"
+        "errors are in units of the train rows' deviation; 80 %: coverage of the 80 % interval; "
+        "all test windows are scored"
     )
     some = sorted({row.model for row in rows if row.model in CLASSICAL})
-    return f"{text}, but of {', '.join(some)} only those of a stride" if some else text
+    return (
+        f"{text}, except that {', '.join(some)} forecast only every n-th window" if some else text
+    )
 
 
 def _of(published: Sequence[Published], row: Row) -> list[Published]:
-    """What was published of the row's task."""
+    """The published errors for the row's task."""
     task = (row.data, row.features, row.horizon)
     return [p for p in published if (p.data, p.features, p.horizon) == task]
 

@@ -23,13 +23,15 @@ def add_arguments(parser: Parser) -> None:
     add_common(parser)
     parser.add_argument(
         "--older-than", metavar="DAYS", type=int, default=KEPT_DAYS,
-        help=f"since when nobody used them; {KEPT_DAYS} unless told",
+        help=f"minimum days without use (default: {KEPT_DAYS})",
     )  # fmt: skip
-    parser.add_argument("--dry-run", action="store_true", help="only say what would be removed")
+    parser.add_argument(
+        "--dry-run", action="store_true", help="show what would be removed, remove nothing"
+    )
 
 
 def run(args: argparse.Namespace) -> int:
-    """Remove them, or say what would go."""
+    """Remove them, or show what would be removed."""
     from tasks.operations import clean_home
 
     done = clean_home(find_home(), args.older_than, dry_run=args.dry_run)

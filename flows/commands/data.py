@@ -19,14 +19,14 @@ __all__ = ["add_arguments", "run"]
 def add_arguments(parser: Parser) -> None:
     """`informer data list` and `informer data fetch NAME`."""
     actions = add_actions(parser)
-    add_common(actions.add_parser("list", help="what there is, and what lies here"))
-    fetch = actions.add_parser("fetch", help="download into the cache")
+    add_common(actions.add_parser("list", help="show all data sets and where they are stored"))
+    fetch = actions.add_parser("fetch", help="download a data set")
     add_common(fetch)
-    fetch.add_argument("name", metavar="NAME")
+    fetch.add_argument("name", metavar="NAME", help="name of the data set")
 
 
 def run(args: argparse.Namespace) -> int:
-    """Show them all, or fetch one."""
+    """List them, or fetch one."""
     return _fetch(args) if args.action == "fetch" else _list(args)
 
 
@@ -34,7 +34,7 @@ def _fetch(args: argparse.Namespace) -> int:
     dataset = find_dataset(args.name)
     if dataset is None:
         known = ", ".join(d.name for d in DATASETS)
-        raise ConfigError(f"no data set is known as {args.name!r}; known are {known}.")
+        raise ConfigError(f"there is no data set named {args.name!r}. Use one of: {known}.")
     from tasks.rows import fetch
 
     path = fetch(dataset, find_home())

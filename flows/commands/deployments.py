@@ -18,11 +18,11 @@ __all__ = ["add_arguments", "run"]
 def add_arguments(parser: Parser) -> None:
     """`informer deployments [--write]`."""
     add_common(parser)
-    parser.add_argument("--write", action="store_true", help="write it")
+    parser.add_argument("--write", action="store_true", help="write prefect.yaml")
 
 
 def run(args: argparse.Namespace) -> int:
-    """Show them, and write the file where told to; fails where it is another."""
+    """Show them. Write the file with --write; without, fail if it is not up to date."""
     home = find_home()
     path, found = path_of(home), list(all_deployments(pipelines(home)))
     current = is_current(home)
@@ -31,15 +31,15 @@ def run(args: argparse.Namespace) -> int:
             draft.write_text(prefect_yaml(home), encoding="utf-8")
     table = Table(*(Column(name, overflow="fold") for name in ("deployment", "pool", "when")))
     for one in found:
-        when = f"{one.cron} ({one.time_zone})" if one.cron else "only when asked for"
+        when = f"{one.cron} ({one.time_zone})" if one.cron else "only on request"
         table.add_row(one.name, one.pool, when)
     Console().print(table)
     if not current and not args.write:
         raise StoreError(
-            f"{path} is not what conf/ makes. Run: informer deployments --write, then "
+            f"{path} does not match conf/. Run: informer deployments --write, then "
             "prefect deploy --all."
         )
-    state = "up to date" if current else "written; to bring it to the server: prefect deploy --all"
+    state = "up to date" if current else "written. To deploy it, run: prefect deploy --all"
     Console().print(f"{path}: {state}", soft_wrap=True)
     rows = [{"name": d.name, "pool": d.pool, "cron": d.cron, "zone": d.time_zone} for d in found]
     finish(args, {"path": str(path), "written": not current, "deployments": rows})

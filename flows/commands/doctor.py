@@ -1,4 +1,4 @@
-"""`informer doctor`: what is installed, reachable, writable, working; and the mend."""
+"""`informer doctor`: check installation, stores and servers, and name remedies."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ def add_arguments(parser: Parser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Examine all, and fail where something must be mended."""
+    """Run all checks. Fail if one of them fails."""
     checks = examine(find_home())
-    table = Table("", *(Column(name, overflow="fold") for name in ("what", "found", "mend")))
+    table = Table("", *(Column(name, overflow="fold") for name in ("what", "found", "remedy")))
     for check in checks:
         table.add_row(check.state, check.what, check.found, check.mend)
     Console().print(table)

@@ -23,9 +23,11 @@ __all__ = ["add_arguments", "run"]
 def add_arguments(parser: Parser) -> None:
     """`informer explain-change CONF [--before VINTAGE] [--after VINTAGE] [--output DIR]`."""
     add_conf(parser)
-    parser.add_argument("--before", metavar="VINTAGE", help="cutoff or file; the last but one")
-    parser.add_argument("--after", metavar="VINTAGE", help="cutoff or file; the last")
-    parser.add_argument("--output", metavar="DIR", help="folder of the table and the chart")
+    parser.add_argument(
+        "--before", metavar="VINTAGE", help="cutoff or file (default: the one before --after)"
+    )
+    parser.add_argument("--after", metavar="VINTAGE", help="cutoff or file (default: the newest)")
+    parser.add_argument("--output", metavar="DIR", help="folder for the table and the chart")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -47,7 +49,7 @@ def _show(found: Explained) -> None:
 
     console = Console(highlight=False, soft_wrap=True)
     names = ("series", "times", "change", "new data", "new weights", "covariates", "churn")
-    table = Table(*names, title=f"from {found.before.label} to {found.after.label}, means")
+    table = Table(*names, title=f"mean change from {found.before.label} to {found.after.label}")
     for row in found.by_series.to_dict("records"):
         numbers = [f"{row[name]:+.4g}" for name in ("change", *PARTS)]
         if not found.has_covariates:
@@ -55,8 +57,8 @@ def _show(found: Explained) -> None:
         table.add_row(str(row["unique_id"]), f"{row['n']}", *numbers, f"{row['churn']:.4g}")
     console.print(table)
     if not found.has_covariates:
-        console.print("there are no covariates: every channel that is read is forecast too")
-    console.print(f"each time, and the chart: {found.folder}")
+        console.print("there are no covariates: every channel is also a target")
+    console.print(f"table of every time, and the chart: {found.folder}")
 
 
 def _record(found: Explained) -> dict[str, Any]:

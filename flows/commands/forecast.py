@@ -22,12 +22,12 @@ __all__ = ["add_arguments", "run"]
 def add_arguments(parser: Parser) -> None:
     """`informer forecast CONF [key=value ...] [--as-of TIME] [--output DIR]`."""
     add_conf(parser)
-    parser.add_argument("--as-of", metavar="TIME", help="forget what came after this time")
-    parser.add_argument("--output", metavar="DIR", help="folder of the forecast files")
+    parser.add_argument("--as-of", metavar="TIME", help="use only what was known at this time")
+    parser.add_argument("--output", metavar="DIR", help="folder for the forecast files")
 
 
 def run(args: argparse.Namespace) -> int:
-    """Forecast, and say what was written and what was left out."""
+    """Forecast, and show what was written and which series were left out."""
     as_of = None if args.as_of is None else time_of(args.as_of)
     config = load_config(args.conf, args.overrides, conf_dir=find_home().conf_dir)
     if args.output is not None:
@@ -52,7 +52,9 @@ def _show(made: Forecast) -> None:
         highlight=None,
     )
     if made.caught_up:
-        console.print(f"caught up on {len(made.caught_up)}: {', '.join(made.caught_up)}")
+        console.print(
+            f"missed cutoffs forecast too, {len(made.caught_up)}: {', '.join(made.caught_up)}"
+        )
     for values in made.values:
         console.print(values.sentence)
     for sentence in left_out_sentences(made.left_out):

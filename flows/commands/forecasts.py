@@ -22,15 +22,17 @@ SHOWN_ROWS = 24
 
 def add_arguments(parser: Parser) -> None:
     """`informer forecasts as-of TIME [CONF] [--output FILE]`."""
-    as_of = add_actions(parser).add_parser("as-of", help="what was known at a time")
+    as_of = add_actions(parser).add_parser(
+        "as-of", help="show the forecasts that were known at TIME"
+    )
     add_common(as_of)
-    as_of.add_argument("time", metavar="TIME")
-    as_of.add_argument("conf", metavar="CONF", nargs="?", help="without it, every pipeline")
-    as_of.add_argument("--output", metavar="FILE", help="CSV or Parquet file of these rows")
+    as_of.add_argument("time", metavar="TIME", help="UTC, or with a zone")
+    as_of.add_argument("conf", metavar="CONF", nargs="?", help="one pipeline (default: all)")
+    as_of.add_argument("--output", metavar="FILE", help="CSV or Parquet file for the rows")
 
 
 def run(args: argparse.Namespace) -> int:
-    """Show what was known then of the times after it, and write all of it where asked to."""
+    """Show the forecasts known at TIME for later times. With --output, write all rows known."""
     time = time_of(args.time, "TIME")
     output = None if args.output is None else Path(args.output)
     known = forecasts_as_of(time, args.conf, find_home())
@@ -44,7 +46,7 @@ def _show(known: Known, path: Path | None) -> None:
     console = Console(highlight=False, soft_wrap=True)
     ahead = known.rows[known.rows["ds"] > known.time].sort_values(["pipeline", "ds", "unique_id"])
     names = ("pipeline", "series", "time", "forecast", "10 %", "90 %", "cutoff", "version")
-    table = Table(*names, title=f"what was known at {known.time} of the times after it")
+    table = Table(*names, title=f"forecasts known at {known.time} for later times")
     for row in ahead.head(SHOWN_ROWS).to_dict("records"):
         table.add_row(
             row["pipeline"], row["unique_id"], f"{row['ds']}",
@@ -56,10 +58,10 @@ def _show(known: Known, path: Path | None) -> None:
     if len(ahead) > SHOWN_ROWS:
         console.print(f"and {len(ahead) - SHOWN_ROWS:,} more")
     console.print(
-        f"{len(known.rows):,} rows known at {known.time}, {len(ahead):,} of them of later times"
+        f"{len(known.rows):,} rows known at {known.time}, {len(ahead):,} of them for later times"
     )
     if path is not None:
-        console.print(f"all of them: {path}")
+        console.print(f"written, all rows: {path}")
 
 
 def _number(value: object) -> str:

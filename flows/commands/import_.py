@@ -24,12 +24,17 @@ __all__ = ["add_arguments", "run"]
 def add_arguments(parser: Parser) -> None:
     """`informer import CHECKPOINT --args FILE [--name NAME] [--data PATH]`."""
     add_common(parser)
-    parser.add_argument("checkpoint", metavar="CHECKPOINT", help="the reference's checkpoint.pth")
+    parser.add_argument("checkpoint", metavar="CHECKPOINT", help="checkpoint.pth of the reference")
     parser.add_argument(
-        "--args", metavar="FILE", required=True, help="JSON or YAML of the flags it was trained by"
+        "--args",
+        metavar="FILE",
+        required=True,
+        help="JSON or YAML file with the flags of its training",
     )
-    parser.add_argument("--name", metavar="NAME", help="of the registered model")
-    parser.add_argument("--data", metavar="PATH", help="the data it was trained on: file or name")
+    parser.add_argument("--name", metavar="NAME", help="name for the registered model")
+    parser.add_argument(
+        "--data", metavar="PATH", help="its training data: a file or a named data set"
+    )
 
 
 def run(args: argparse.Namespace) -> int:
@@ -63,7 +68,7 @@ def _show(name: str, done: Imported) -> None:
     console.print(error_table(f"{name}, test", {label: done.adopted.metrics}))
     uri = f"models:/{name}/{done.version}"
     console.print(
-        f"registered without an alias, so no champion is displaced: mlflow.pyfunc.load_model"
-        f"({uri!r}) forecasts with it, and a pipeline called {name} does once it is its champion",
+        f"registered without an alias, so the champion stays. mlflow.pyfunc.load_model({uri!r}) "
+        f"loads it. A pipeline named {name} forecasts with it after a promotion",
         markup=False,
     )

@@ -26,18 +26,18 @@ NO_REASON = "no reason was given"
 def add_arguments(parser: Parser) -> None:
     """`informer models list|promote|rollback|history CONF [--version N] [--reason TEXT]`."""
     actions = add_actions(parser)
-    add_conf(actions.add_parser("list", help="versions, aliases and errors"))
-    add_conf(actions.add_parser("history", help="every promotion: who, when, why"))
-    promote = actions.add_parser("promote", help="serve a version")
-    rollback = actions.add_parser("rollback", help="serve the previous one")
+    add_conf(actions.add_parser("list", help="show versions, aliases and errors"))
+    add_conf(actions.add_parser("history", help="show every promotion: who, when, why"))
+    promote = actions.add_parser("promote", help="make a version the champion")
+    rollback = actions.add_parser("rollback", help="make the previous champion the champion again")
     for action in (promote, rollback):
         add_conf(action)
-        action.add_argument("--reason", metavar="TEXT", help="what the ledger says of it")
-    promote.add_argument("--version", metavar="N", help="of the model; without it the challenger")
+        action.add_argument("--reason", metavar="TEXT", help="reason for the ledger")
+    promote.add_argument("--version", metavar="N", help="version (default: the challenger)")
 
 
 def run(args: argparse.Namespace) -> int:
-    """Look at the registry, or move an alias."""
+    """Show the registry, or move the champion."""
     name = load_config(args.conf, args.overrides, conf_dir=find_home().conf_dir).name
     quiet(args)
     actions = {"list": _list, "promote": _promote, "rollback": _rollback, "history": _history}
@@ -56,7 +56,7 @@ def _list(args: argparse.Namespace, name: str) -> None:
             one.version, one.created_at[:16].replace("T", " "), one.estimator, *_numbers(one),
             one.verdict, "\n".join(one.aliases),
         )  # fmt: skip
-    Console().print(table if found else f"model {name} has no version yet")
+    Console().print(table if found else f"model {name} has no versions yet")
     finish(args, {"model_name": name, "versions": [asdict(one) for one in found]})
 
 
@@ -73,9 +73,9 @@ def _promote(args: argparse.Namespace, name: str) -> None:
     reason = args.reason or NO_REASON
     before = promote_version(name, version, home, reason=reason)
     if before == version:
-        _say(f"version {version} of {name} serves already: nothing was moved")
+        _say(f"version {version} of {name} already serves: nothing changed")
     else:
-        _say(f"version {version} of {name} serves, in place of {before or 'none'}")
+        _say(f"version {version} of {name} serves now; before: {before or 'none'}")
     _finish_move(args, name, reason)
 
 
@@ -84,7 +84,7 @@ def _rollback(args: argparse.Namespace, name: str) -> None:
 
     reason = args.reason or NO_REASON
     version, before = rollback(name, find_home(), reason=reason)
-    _say(f"version {version} of {name} serves again, in place of {before}")
+    _say(f"version {version} of {name} serves again; before: {before}")
     _finish_move(args, name, reason)
 
 
@@ -108,7 +108,7 @@ def _history(args: argparse.Namespace, name: str) -> None:
         when = row.when[:16].replace("T", " ")
         table.add_row(when, what, row.version, served, f"{row.reason}; {row.who}")
     console = Console(highlight=False, soft_wrap=True)
-    console.print(table if rows else f"the ledger of {name} has no entry yet", soft_wrap=False)
+    console.print(table if rows else f"the ledger of {name} has no entries yet", soft_wrap=False)
     for problem in problems:
         console.print(f"THE LEDGER IS BROKEN: {problem}")
     entries = [asdict(row) for row in rows]

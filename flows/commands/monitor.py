@@ -1,4 +1,4 @@
-"""`informer monitor`: past forecasts against what came, and the inputs for drift."""
+"""`informer monitor`: compare past forecasts with actual values, check inputs for drift."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ __all__ = ["add_arguments", "run"]
 def add_arguments(parser: Parser) -> None:
     """`informer monitor CONF [key=value ...] [--as-of TIME] [--output DIR]`."""
     add_conf(parser)
-    parser.add_argument("--as-of", metavar="TIME", help="forget what came after this time")
-    parser.add_argument("--output", metavar="DIR", help="folder of the report")
+    parser.add_argument("--as-of", metavar="TIME", help="use only what was known at this time")
+    parser.add_argument("--output", metavar="DIR", help="folder for the report")
 
 
 def run(args: argparse.Namespace) -> int:
-    """Compare, look for drift, and say what was found."""
+    """Compare, check for drift, and show the result."""
     as_of = None if args.as_of is None else time_of(args.as_of)
     config = load_config(args.conf, args.overrides, conf_dir=find_home().conf_dir)
     start_local_server()
@@ -46,7 +46,7 @@ def _show(config: RunConfig, done: Monitored) -> None:
     console = Console(highlight=False, soft_wrap=True)
     found = done.found
     title = f"{config.name} version {found['model_version']}, last {config.monitor.window}"
-    table = Table("", "came", "promised", title=title)
+    table = Table("", "observed", "promised", title=title)
     for name in ("mae", "mase", "coverage", "churn"):
         values = (found[part].get(name) for part in ("metrics", "promised"))
         table.add_row(name, *("-" if value is None else f"{value:.4f}" for value in values))
@@ -57,5 +57,5 @@ def _show(config: RunConfig, done: Monitored) -> None:
     ):  # fmt: skip
         console.print(f"{word}: {sentence}" if is_so else sentence)
     if not found["n_forecasts"]:
-        console.print(f"no forecasts yet. Run: informer forecast {config.name}")
+        console.print(f"there are no forecasts yet. Run: informer forecast {config.name}")
     console.print(f"report: {done.path}")

@@ -1,4 +1,4 @@
-"""`informer reconcile`: closes what dead workers left open, and runs again what can go on."""
+"""`informer reconcile`: close what dead workers left open, run again what can continue."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def add_arguments(parser: Parser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Reconcile, and name what was closed and what runs again."""
+    """Reconcile, and show what was closed and what runs again."""
     from flows.reconcile import reconcile
 
     quiet(args)
@@ -40,8 +40,8 @@ def show(done: Reconciled) -> None:
         console.print(f"closed {closed.kind} {closed.id}: {closed.reason}", soft_wrap=True)
     for resumed in done.resumed:
         console.print(
-            f"ran {resumed.deployment} again: {resumed.name}, in place of {resumed.resumed_from}",
+            f"ran {resumed.deployment} again: {resumed.name} replaces {resumed.resumed_from}",
             soft_wrap=True,
         )
     if not done.closed and not done.resumed:
-        console.print("nothing was left open")
+        console.print("nothing was open: there is nothing to reconcile")

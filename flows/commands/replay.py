@@ -24,20 +24,25 @@ __all__ = ["add_arguments", "run"]
 def add_arguments(parser: Parser) -> None:
     """`informer replay CONF [key=value ...] [--start TIME] [--policies ...] [--output DIR]`."""
     add_conf(parser)
-    parser.add_argument("--start", metavar="TIME", help="first cutoff; rows before it are known")
     parser.add_argument(
-        "--policies", metavar="NAME", nargs="+", help="never, drift, or a time such as 7d"
+        "--start", metavar="TIME", help="first cutoff; earlier rows are known from the beginning"
     )
-    parser.add_argument("--output", metavar="DIR", help="folder of the report")
+    parser.add_argument(
+        "--policies",
+        metavar="NAME",
+        nargs="+",
+        help="when to retrain: never, drift, or an interval such as 7d",
+    )
+    parser.add_argument("--output", metavar="DIR", help="folder for the report")
 
 
 def run(args: argparse.Namespace) -> int:
-    """Play every policy, and say which one pays."""
+    """Play every policy, and recommend one."""
     from tasks.replay import DEFAULT, read_policies
 
     config = load_config(args.conf, args.overrides, conf_dir=find_home().conf_dir)
     policies = tuple(args.policies or DEFAULT)
-    read_policies(policies, config)  # a wrong name is told before anything starts
+    read_policies(policies, config)  # reports a wrong name before anything starts
     start = None if args.start is None else time_of(args.start, "--start")
     start_local_server()
     from flows.replay import replay
@@ -61,9 +66,9 @@ def _show(name: str, done: Replayed) -> None:
     for outcome in done.references:
         table.add_row(*_errors(outcome))
     console.print(table)
-    console.print("retrained: P promoted, H held back, F a baseline served in its place")
+    console.print("retrained: P promoted, H held back, F a baseline serves instead")
     console.print(
-        f"{done.n_forecasts} forecasts from {done.start} to {done.end}; it begins there since "
+        f"{done.n_forecasts} forecasts from {done.start} to {done.end}. Reason for the start: "
         f"{done.why}. The first model took {done.first_cost.cpu_seconds / 60:.1f} CPU minutes."
     )
     console.print(done.recommendation.reason)

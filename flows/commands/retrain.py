@@ -23,12 +23,14 @@ def add_arguments(parser: Parser) -> None:
     """`informer retrain CONF [key=value ...] [--deployment]`."""
     add_conf(parser)
     parser.add_argument(
-        "--deployment", action="store_true", help="submit it to the workers, and do not wait"
+        "--deployment",
+        action="store_true",
+        help="submit the run to the workers, do not wait for it",
     )
 
 
 def run(args: argparse.Namespace) -> int:
-    """Run it here to its end, or hand it to the workers and return at once."""
+    """Run it here to its end, or submit it to the workers and return at once."""
     config = load_config(args.conf, args.overrides, conf_dir=find_home().conf_dir)
     if args.deployment:
         return _submit(args, config)
@@ -49,7 +51,7 @@ def _submit(args: argparse.Namespace, config: RunConfig) -> int:
     console = Console()
     console.print(f"submitted as {done.name}: {done.url}", soft_wrap=True)
     if done.warning:
-        console.print(f"but {done.warning}", soft_wrap=True)
+        console.print(f"warning: {done.warning}", soft_wrap=True)
     record = {"status": "submitted", "flow_run_id": done.flow_run_id}
     record |= {"name": done.name, "url": done.url, "warning": done.warning}
     finish(args, record)
@@ -66,7 +68,7 @@ def _show(config: RunConfig, done: Retrained) -> None:
         highlight=False,
     )
     console.print(f"forecast: {done.forecast.path}", soft_wrap=True, highlight=False)
-    console.print("the runs, models and plots: make ui", highlight=False)
+    console.print("to see runs, models and plots: make ui", highlight=False)
 
 
 def _record(config: RunConfig, done: Retrained) -> dict[str, Any]:

@@ -18,13 +18,19 @@ __all__ = ["add_arguments", "run"]
 def add_arguments(parser: Parser) -> None:
     """`informer setup-automations [--webhook URL]`."""
     add_common(parser)
-    parser.add_argument("--webhook", metavar="URL", help="told of crashed and endless runs")
+    parser.add_argument(
+        "--webhook",
+        metavar="URL",
+        help="gets a message when a run fails, crashes or lasts too long",
+    )
 
 
 def run(args: argparse.Namespace) -> int:
-    """Create them or bring them up to date."""
+    """Create or update them."""
     if args.webhook is not None and not args.webhook.startswith(("http://", "https://")):
-        raise ConfigError(f"--webhook {args.webhook!r} is no URL; it begins with http or https.")
+        raise ConfigError(
+            f"--webhook {args.webhook!r} is no URL. A URL begins with http:// or https://."
+        )
     from tasks.operations import pipelines, set_up
 
     changes = set_up(pipelines(find_home()), args.webhook)
@@ -33,6 +39,8 @@ def run(args: argparse.Namespace) -> int:
         table.add_row(change.kind, change.name, change.what)
     Console().print(table)
     if args.webhook is None:
-        Console().print("nobody is told of crashed or endless runs: give --webhook URL for that")
+        Console().print(
+            "no messages are sent about failed or endless runs. To get them, add --webhook URL"
+        )
     finish(args, {"changes": [vars(change) for change in changes], "webhook": args.webhook})
     return 0

@@ -15,9 +15,9 @@ __all__ = ["add_arguments", "run"]
 def add_arguments(parser: Parser) -> None:
     """`informer worker [--pool NAME] [--limit N]`."""
     add_common(parser)
-    parser.add_argument("--pool", metavar="NAME", default="cpu", help="cpu unless told")
+    parser.add_argument("--pool", metavar="NAME", default="cpu", help="work pool (default: cpu)")
     parser.add_argument(
-        "--limit", metavar="N", type=int, help="runs at once; without it any number"
+        "--limit", metavar="N", type=int, help="maximum number of runs at once (default: no limit)"
     )
 
 
@@ -27,7 +27,7 @@ def run(args: argparse.Namespace) -> int:
     from tasks.operations import named_server, supervise
 
     with named_server():
-        pass  # a worker without a server of its own to poll would wait for ever
+        pass  # without a server that it can poll, a worker would wait for ever
     quiet(args)
     done = reconcile()
     show(done)

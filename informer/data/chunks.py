@@ -68,7 +68,9 @@ def _frame(held: list[pa.RecordBatch]) -> pd.DataFrame:
 def _batches(source: Path, frame: FrameConfig) -> Iterator[pa.RecordBatch]:
     files = sorted(source.glob("*.parquet")) if source.is_dir() else [source]
     if not files:
-        raise FrameError(f"{source} holds no Parquet file. Name one, or a folder that holds some.")
+        raise FrameError(
+            f"{source} holds no Parquet file. Name a Parquet file, or a folder with Parquet files."
+        )
     wanted = [] if frame.id_column is None else [frame.id_column]
     wanted += [frame.time_column, *frame.columns]
     for path in files:
@@ -92,8 +94,8 @@ def _begins(
     names = pc.cast(batch.column(frame.id_column), pa.string())
     if names.null_count:
         raise FrameError(
-            f"column {frame.id_column!r} of {source} lacks a series name. Name the series or drop "
-            "such rows."
+            f"column {frame.id_column!r} of {source} has a row without a series name. Name the "
+            "series or drop the row."
         )
     changes = np.flatnonzero(pc.not_equal(names[1:], names[:-1]).to_numpy(zero_copy_only=False)) + 1
     begins = []
@@ -103,8 +105,8 @@ def _begins(
             continue
         if last is not None and name < last:
             raise FrameError(
-                f"in {source} series {name!r} stands after {last!r}; rows that are read a part at "
-                f"a time must be sorted by {frame.id_column!r}. Sort them by it."
+                f"in {source} series {name!r} comes after {last!r}; rows that are read in parts "
+                f"must be sorted by {frame.id_column!r}. Sort them."
             )
         last = name
         begins.append(row)

@@ -54,8 +54,8 @@ def continued(
     strangers = sorted(set(starts) - set(ends))
     if strangers:
         raise FrameError(
-            f"the rolling rows have the series {strangers}, of which the history has nothing; it "
-            f"has {sorted(ends)}. Leave them out, or supply their history."
+            f"the rolling rows have the series {strangers}, but the history does not have them; "
+            f"it has {sorted(ends)}. Leave them out, or supply their history."
         )
     overlaps = False
     for name, start in starts.items():
@@ -75,10 +75,10 @@ def continued(
 def _apart(name: str, end: pd.Timestamp, due: pd.Timestamp, start: pd.Timestamp) -> str:
     where = f" of series {name!r}" if name else ""
     mend = (
-        "Supply the rows between."
+        "Supply the rows in between."
         if start > due
-        else "Rows that were trained on are no test: cut them off, or allow the overlap by name "
-        "(allow_overlap, --allow-overlap), and nothing will count as a test."
+        else "Rows that trained the model are not a test. Remove them, or allow the overlap "
+        "(allow_overlap, --allow-overlap). The result then does not count as a test."
     )
     return (
         f"the rolling rows{where} must begin at {due}, one step after the history's end at {end}, "
@@ -113,6 +113,6 @@ def _check_steps(came: pd.DataFrame, frame: FrameConfig) -> None:
         if len(steps) > 1 and (due < own.iloc[1:].to_numpy()).all():
             of = f" of series {name!r}" if name else ""
             raise FrameError(
-                f"the rolling rows{of} come every {steps.min()}, but the model forecasts steps of "
-                f"{frame.freq!r}. Supply rows of that step."
+                f"the rolling rows{of} come every {steps.min()}, but the model forecasts in steps "
+                f"of {frame.freq!r}. Supply rows with that step."
             )

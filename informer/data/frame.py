@@ -64,13 +64,13 @@ def parse_times(column: pd.Series, name: str) -> pd.Series[pd.Timestamp]:
         times = _read_times(column)
     except (ValueError, TypeError, UserWarning) as error:
         raise FrameError(
-            f"column {name!r} must hold times, but {_first_bad_time(column)!r} is none "
-            f"({type(error).__name__}). Write them as 2013-01-31 06:00:00."
+            f"column {name!r} must hold times, but {_first_bad_time(column)!r} is not a time "
+            f"({type(error).__name__}). Write times as 2013-01-31 06:00:00."
         ) from error
     if times.isna().any():
         raise FrameError(
-            f"column {name!r} lacks a time in row {int(np.flatnonzero(times.isna())[0])}. "
-            "Drop such rows or give them a time."
+            f"column {name!r} has no time in row {int(np.flatnonzero(times.isna())[0])}. Drop "
+            "such rows or give them a time."
         )
     return times.dt.tz_localize(None) if times.dt.tz is not None else times
 
@@ -178,8 +178,8 @@ def _on_grid(
     if (step < 0).any():
         stray = times[int(np.flatnonzero(step < 0)[0])]
         raise FrameError(
-            f"{stray} lies off the {config.freq!r} grid that begins at {times.min()}. "
-            "Set frame.freq to the data's own step, or resample the data."
+            f"{stray} is not on the {config.freq!r} grid that begins at {times.min()}. Set "
+            "frame.freq to the step of the data, or resample the data."
         )
     values = np.column_stack([_numbers(frame, name) for name in config.columns])
     low = np.full(len(ids), len(grid), dtype=np.int64)
@@ -216,8 +216,8 @@ def _series_codes(
     codes, ids = pd.factorize(frame[config.id_column].astype("str"), sort=True)
     if (codes < 0).any():
         raise FrameError(
-            f"column {config.id_column!r} lacks a series name in row "
-            f"{int(np.flatnonzero(codes < 0)[0])}. Name the series or drop such rows."
+            f"column {config.id_column!r} has no series name in row "
+            f"{int(np.flatnonzero(codes < 0)[0])}. Name the series or drop the row."
         )
     return codes.astype(np.int64), tuple(str(name) for name in ids)
 
@@ -236,7 +236,8 @@ def _numbers(frame: pd.DataFrame, name: str) -> npt.NDArray[np.float64]:
     if np.isinf(values).any():
         raise FrameError(
             f"column {name!r} holds infinite values, first in row "
-            f"{int(np.flatnonzero(np.isinf(values))[0])}. Make them missing or correct them."
+            f"{int(np.flatnonzero(np.isinf(values))[0])}. Replace them with missing values, or "
+            "correct them."
         )
     return values
 
@@ -252,8 +253,8 @@ def _check_unique(
     if len(twice):
         where = int(order[twice[0]])
         raise FrameError(
-            f"{len(twice)} rows repeat the time of another, first {times[where]}"
-            f"{_of(ids[codes[where]])}. Keep one row for each series and time."
+            f"{len(twice)} rows have the time of an earlier row, the first at "
+            f"{times[where]}{_of(ids[codes[where]])}. Keep one row for each series and time."
         )
 
 
@@ -267,8 +268,8 @@ def _check_started(
     if not any_value.all():
         series, channel = (int(i[0]) for i in np.nonzero(~any_value))
         raise FrameError(
-            f"column {config.channels[channel]!r}{_of(ids[series])} holds no value at all. "
-            "Leave the column out of frame.columns, or the series out of the data."
+            f"column {config.channels[channel]!r}{_of(ids[series])} has no values. Leave the "
+            "column out of frame.columns, or the series out of the data."
         )
 
 
@@ -287,7 +288,7 @@ def _raise_gap(
     row, channel = (int(i) for i in np.unravel_index(int(gap.argmax()), gap.shape))
     series = ids[int(np.searchsorted(bounds, row, side="right")) - 1]
     raise FrameError(
-        f"{config.channels[channel]!r}{_of(series)} is missing for {gap[row, channel]} "
-        f"steps up to {times[row]}; max_gap={config.max_gap} allows no more. "
-        "Raise frame.max_gap, or supply the missing rows."
+        f"{config.channels[channel]!r}{_of(series)} is missing for {gap[row, channel]} steps up "
+        f"to {times[row]}; max_gap={config.max_gap} is the limit. Raise frame.max_gap, or supply "
+        "the missing rows."
     )

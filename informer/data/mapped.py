@@ -75,7 +75,7 @@ def map_panel(
     if index["key"] != key:
         raise FrameError(
             f"{folder} holds rows that were read with another configuration ({index['key']}, not "
-            f"{key}). Remove the folder, or name another."
+            f"{key}). Remove the folder, or name another folder."
         )
     return _open(folder, index, config)
 
@@ -105,14 +105,14 @@ def _write(
             panel.values.tofile(values)
             panel.observed.tofile(observed)
     if not ids:
-        raise FrameError(f"{source} holds no row before {before}; supply more history.")
+        raise FrameError(f"{source} has no row before {before}. Supply more history.")
     grid = pd.date_range(min(ends), max(ends), freq=pandas_offset(config.freq))
     starts = grid.get_indexer(pd.DatetimeIndex(firsts))
     if (starts < 0).any():
         stray = int(np.flatnonzero(starts < 0)[0])
         raise FrameError(
-            f"{firsts[stray]} of series {ids[stray]!r} lies off the {config.freq!r} grid that "
-            f"begins at {grid[0]}. Set frame.freq to the data's own step, or resample the data."
+            f"{firsts[stray]} of series {ids[stray]!r} is not on the {config.freq!r} grid that "
+            f"begins at {grid[0]}. Set frame.freq to the step of the data, or resample the data."
         )
     with (folder / STEPS).open("wb") as steps:
         for start, length in zip(starts, lengths, strict=True):

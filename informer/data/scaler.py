@@ -69,7 +69,7 @@ class StandardScaler:
             )
         if (count == 0).any():
             raise FrameError(
-                f"channel {int(np.argmin(count))} has no observed value among {n_rows} train "
+                f"channel {int(np.argmin(count))} has no observed value in the {n_rows} train "
                 "rows. Lengthen the train part, or leave the channel out."
             )
         mean, squares = total / count, np.zeros_like(total)

@@ -65,13 +65,13 @@ class SplitConfig:
             val, test = _time(self.val, "val"), _time(self.test, "test")
             if val >= test:
                 raise ConfigError(
-                    f"val begins at {self.val!r}, not before test at {self.test!r}; "
-                    "validation comes first, so give val the earlier time."
+                    f"val begins at {self.val!r}, not before test at {self.test!r}; give val the "
+                    "earlier time."
                 )
         else:
             raise ConfigError(
-                f"train={self.train!r}, val={self.val!r}, test={self.test!r} are not of one kind; "
-                f"{_WAYS}."
+                f"train={self.train!r}, val={self.val!r}, test={self.test!r} are of different "
+                f"kinds; {_WAYS}."
             )
 
     def resolve(self, first: pd.Timestamp, last: pd.Timestamp, freq: str) -> Split:
@@ -134,7 +134,7 @@ def tail_start(
     if not 0 < n_part < len(grid):
         raise ConfigError(
             f"val={part!r} leaves {len(grid) - n_part} time steps to train and {n_part} to "
-            f"validate, of {len(grid)} from {first} to {last}; each needs at least one."
+            f"validate, of {len(grid)} from {first} to {last}; each part needs at least one."
         )
     return grid[-n_part]
 
@@ -172,7 +172,7 @@ def _time(text: str, name: str) -> pd.Timestamp:
             raise ValueError("not a time")
     except ValueError as error:
         raise ConfigError(
-            f"{name} is {text!r}, which is no time; write it as 2013-09-01 or 2013-09-01 06:00."
+            f"{name} is {text!r}, which is not a time; write it as 2013-09-01 or 2013-09-01 06:00."
         ) from error
     return time.tz_convert("UTC").tz_localize(None) if time.tzinfo is not None else time
 

@@ -133,12 +133,13 @@ class Windows:
         n_rows = len(self.values)
         if self.shifts is None and len(self.marks) != n_rows:
             raise FrameError(
-                f"values have {n_rows} rows and marks {len(self.marks)}; give each row its marks."
+                f"values have {n_rows} rows and marks {len(self.marks)}; give one row of marks "
+                "for each row of values."
             )
         if self.observed is not None and self.observed.shape != self.values.shape:
             raise FrameError(
                 f"values have the shape {tuple(self.values.shape)} and observed "
-                f"{tuple(self.observed.shape)}; say of each value whether it was observed."
+                f"{tuple(self.observed.shape)}; give one flag for each value."
             )
         if not len(self.origins):
             return

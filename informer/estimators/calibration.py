@@ -135,9 +135,9 @@ def calibrate(
     n_windows, val = len(val), val.with_truth()
     if not len(val):
         raise FrameError(
-            f"not one value of {', '.join(targets[:NAMED])} was observed in the horizons of the "
-            f"{n_windows} validation windows, so that nothing says how wide an interval must be. "
-            "Supply the missing values, or move or lengthen the validation part."
+            f"no value of {', '.join(targets[:NAMED])} was observed in the horizons of the "
+            f"{n_windows} validation windows, so the width of its intervals is unknown. Supply "
+            "the missing values, or move or lengthen the validation part."
         )
     judge = predictor
     if not isinstance(predictor, ClosedFormLinear | SeasonalNaive):
@@ -158,10 +158,10 @@ def _warn_of_few(error: Tensor, quantiles: tuple[float, ...], targets: Sequence[
     if few:
         more = f" and {len(few) - NAMED} more targets" if len(few) > NAMED else ""
         logger.warning(
-            "there are too few validation windows with an observed value for intervals that rest "
-            "on residuals alone (%s%s; needed: %d). Student's t takes their place beyond the "
-            "largest residual: it covers its share of normal errors, and is wide. Lengthen the "
-            "validation part, or supply missing values.",
+            "there are too few validation windows with observed values to make the intervals from "
+            "residuals alone (%s%s; needed: %d). Beyond the largest residual the intervals use "
+            "Student's t. They are wide, and their coverage is right only for normal errors. "
+            "Lengthen the validation part, or supply missing values.",
             ", ".join(few[:NAMED]), more, needed,
         )  # fmt: skip
 
@@ -249,7 +249,7 @@ def _thinned(windows: Windows, n_most: int) -> Windows:
 def _residuals(predictor: Predictor, val: Windows, *, every: int = 1) -> Tensor:
     """(N, K, P, C_t) truth less forecast, scaled; NaN where nothing was observed.
 
-    With `every`, P counts only each so-manieth step of the horizon, and no other is held.
+    With `every`, P counts only every n-th step of the horizon, and only those are kept.
     """
     error: Tensor | None = None
     for index, forecast in predict_levels(predictor, val):

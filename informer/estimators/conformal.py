@@ -75,7 +75,7 @@ def offsets(error: Tensor, levels: tuple[float, ...]) -> Tensor:
         ValueError: nothing was observed at all.
     """
     if bool(error.isnan().all()):
-        raise ValueError("there is no residual to take a quantile of")
+        raise ValueError("a quantile needs at least one residual")
     chosen, exact = order_statistics(error, levels)
     if bool(exact.all()):
         return chosen

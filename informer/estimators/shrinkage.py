@@ -44,7 +44,7 @@ def shrink(networks: Sequence[Informer], val: Windows, seed: int) -> float:
     for network in networks:
         for parameter in network.projection.parameters():
             parameter.mul_(share)
-    logger.info("%.0f %% of what the network adds to its highway is kept", 100 * share)
+    logger.info("%.0f %% of the network's correction to the highway is kept", 100 * share)
     return share
 
 

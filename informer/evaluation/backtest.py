@@ -71,7 +71,7 @@ def backtest(
         frame: long frame that holds the test rows and the history before them.
         between: first time of the test rows, and the time at which they end (exclusive).
         stride: steps from one origin to the next.
-        strides: models that forecast only every so-manieth of these origins, being too slow.
+        strides: slow models, which forecast only every n-th of these origins.
         own_rows: the same data as `frame` with the columns that a model reads, by its name, for
             each model whose columns are not all in `frame`.
         n_examples: how many origins of each series to keep for plots.
@@ -126,8 +126,8 @@ class _Tested:
         """
         if not len(origins):
             raise FrameError(
-                "the rows of a model that is compared hold none of the test windows. Supply the "
-                "columns that it reads, from the same times on."
+                "the rows that a compared model reads contain none of the test windows. Supply "
+                "its columns for the same times."
             )
         targets, frame = self.first.config.frame.targets, model.config.frame
         std = self.first.target_std[[targets.index(name) for name in frame.targets]]

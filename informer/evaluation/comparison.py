@@ -164,6 +164,7 @@ def _enough(n: int, length: int) -> None:
     needed = max(MIN_ORIGINS, MIN_STRETCHES * length)
     if n < needed:
         raise EvidenceError(
-            f"{n} rolling origins cannot tell a gain from chance: up to {length} neighbours are "
-            f"alike, so that at least {needed} are needed. Supply more test rows."
+            f"{n} rolling origins are too few to tell a gain from chance: up to {length} "
+            f"neighbouring origins depend on each other, so at least {needed} are needed. Supply "
+            "more test rows."
         )

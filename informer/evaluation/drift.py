@@ -68,7 +68,7 @@ class Bins:
         """
         values = _there(reference)
         if not len(values):
-            raise ValueError("the reference holds no value; leave the channel out")
+            raise ValueError("the reference has no value; leave the channel out")
         edges, n_equal = np.unique(np.quantile(values, DECILES, method="lower"), return_counts=True)
         # Every decile belongs to the tenth below it; one that repeats begins a bin as well.
         edges = np.union1d(np.nextafter(edges, np.inf), edges[n_equal > 1])

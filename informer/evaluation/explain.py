@@ -90,8 +90,8 @@ def _shared_frame(before: Origin, after: Origin) -> FrameConfig:
         if getattr(old, name) != getattr(new, name):
             raise FrameError(
                 f"the two models differ in {name}: {getattr(old, name)!r} before, "
-                f"{getattr(new, name)!r} after. A change can only be split between models that "
-                "read and forecast the same columns."
+                f"{getattr(new, name)!r} after. A change can be explained only between models "
+                "that read and forecast the same columns."
             )
     return new
 

@@ -82,17 +82,17 @@ class Stream:
         grid = panel.grid
         if start <= grid[0]:
             raise ConfigError(
-                f"the start {start} leaves no row known before it: the data begin at {grid[0]}. "
-                "Give a later start."
+                f"the start {start} has no row before it: the data begin at {grid[0]}. Give a "
+                "later start."
             )
         begins = pd.date_range(start, max(start, grid[-1]), freq=every)
         steps = np.unique(grid.searchsorted(begins)).astype(np.int64)
         steps = steps[steps + n_ahead <= len(grid)]
         if not len(steps):
             raise ConfigError(
-                f"no row to play: from the start {start} to the end of the data at {grid[-1]} "
-                f"there is no whole horizon of {n_ahead} steps. Give an earlier start, or more "
-                "rows."
+                f"there are no rows to play: from the start {start} to the end of the data at "
+                f"{grid[-1]} there are fewer than {n_ahead} steps, one horizon. Give an earlier "
+                "start, or more rows."
             )
         return cls(rows, frame, panel, steps, n_ahead)
 
@@ -165,8 +165,8 @@ class Stream:
         ]
         if not found:
             raise ConfigError(
-                f"no series has the {model.look_back} rows before {time} that a forecast reads "
-                f"and the {self.n_ahead} rows after. Give a later start."
+                f"no series has both the {model.look_back} rows before {time} that a forecast "
+                f"reads and the {self.n_ahead} rows after it. Give a later start."
             )
         return np.array(found, dtype=np.int64)
 

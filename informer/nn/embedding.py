@@ -68,8 +68,8 @@ class PositionalEmbedding(nn.Module):
         n_positions = self.pe.shape[1]
         if n_positions < L:
             raise ValueError(
-                f"the window has {L} rows but the position table {n_positions}; build the "
-                "model with seq_len, label_len and pred_len that cover the window."
+                f"the window has {L} rows but the position table {n_positions}; build the model "
+                "with a seq_len, label_len and pred_len that cover the window."
             )
         return self.pe[:, :L]
 

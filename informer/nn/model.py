@@ -195,8 +195,8 @@ class Informer(nn.Module):
     def _check_channels(self, name: str, x: Tensor, expected: int) -> None:
         if x.shape[-1] != expected:
             raise ValueError(
-                f"{name} has shape {tuple(x.shape)}; its last size must be {expected}, the "
-                "config's count of channels."
+                f"{name} has shape {tuple(x.shape)}; its last size must be {expected}, the number "
+                "of channels in the config."
             )
 
 
@@ -205,18 +205,18 @@ def _check_config(config: InformerConfig) -> None:
     if isinstance(config.e_layers, tuple) and n_tokens < 2 ** (len(config.e_layers) - 1):
         tokens = "" if config.patch_len == 1 else f", {n_tokens} tokens of {config.patch_len} rows,"
         raise ConfigError(
-            f"seq_len={config.seq_len}{tokens} cannot be halved for each of "
+            f"seq_len={config.seq_len}{tokens} is too short to be halved for each of "
             f"{len(config.e_layers)} encoders; lengthen seq_len or shorten e_layers."
         )
     if config.linear.fit and config.c_out > config.enc_in:
         raise ConfigError(
             f"highway={config.highway} forecasts c_out={config.c_out} channels from "
-            f"enc_in={config.enc_in}; it needs each in its input, so lower c_out or set highway to "
-            "none."
+            f"enc_in={config.enc_in}; its input must have every target, so lower c_out or set "
+            "highway to none."
         )
     widest = max(config.dec_in, config.c_out)
     if config.instance_norm and widest > config.enc_in:
         raise ConfigError(
-            f"instance_norm scales by the {config.enc_in} channels of enc_in, which cannot cover "
-            f"dec_in={config.dec_in} and c_out={config.c_out}; lower them or switch it off."
+            f"instance_norm scales by the {config.enc_in} channels of enc_in, which are fewer "
+            f"than dec_in={config.dec_in} or c_out={config.c_out}; lower them or switch it off."
         )

@@ -89,8 +89,8 @@ def load_kernel() -> ctypes.CDLL | None:
         except _NotBuiltError as error:
             reason = str(error)
     _LOGGER.warning(
-        "the C functions cannot be built with %s, so a training takes longer: %s. Mend the "
-        "compiler, or point CC to another one.", compiler, reason,
+        "the C functions cannot be built with %s, so training is slower: %s. Repair the compiler, "
+        "or set CC to another one.", compiler, reason,
     )  # fmt: skip
     return None
 

@@ -105,8 +105,8 @@ def _(queries: Tensor, keys: Tensor, sampled_keys: Tensor) -> Tensor:
 @functools.cache
 def _warn_once() -> None:
     warnings.warn(
-        "no C compiler found, so ProbSparse attention runs several times slower than it could; "
-        "install gcc or clang (or set CC), or ignore this warning.",
+        "no C compiler was found, so ProbSparse attention is several times slower. Install gcc or "
+        "clang, or set CC. Training works without it too.",
         stacklevel=2,
     )
 

@@ -150,7 +150,7 @@ class Checkpoints:
                 raise CheckpointError(
                     f"{self.best_path} is of epoch {best['epoch']}, but {self.last_path.name} "
                     f"wants the best epoch {progress.stopping.best_epoch}. Delete both files and "
-                    "train afresh."
+                    "train again."
                 )
             self._kept = best["epoch"]
         judged.load_state_dict(last["weights"])
@@ -167,14 +167,14 @@ class Checkpoints:
         except (OSError, EOFError, RuntimeError, pickle.UnpicklingError, LookupError, TypeError,
                 ValueError) as error:  # fmt: skip
             raise CheckpointError(
-                f"{path} is missing, damaged or no checkpoint of this library "
-                f"({type(error).__name__}). "
-                "Delete last.ckpt and best.ckpt beside it, or train afresh with resume=False."
+                f"{path} is missing, damaged or not a checkpoint of this library "
+                f"({type(error).__name__}). Delete last.ckpt and best.ckpt in its folder, or "
+                "train from the beginning with resume=False."
             ) from error
         if not known:
             raise CheckpointError(
-                f"{path} has format {content['format']}; this version reads format {FORMAT}. Train "
-                "afresh with resume=False."
+                f"{path} has format {content['format']}; this version reads format {FORMAT}. "
+                "Train from the beginning with resume=False."
             )
         names = sorted(set(found) | set(self._identity))
         other = [name for name in names if found.get(name) != self._identity.get(name)]
@@ -182,8 +182,9 @@ class Checkpoints:
             name = other[0]
             more = f" and {len(other) - 1} more" if len(other) > 1 else ""
             raise CheckpointError(
-                f"{path} was made with {name}={found.get(name)}, now {self._identity.get(name)}"
-                f"{more}. Use another checkpoint_dir, or train afresh with resume=False."
+                f"{path} was made with {name}={found.get(name)}, now "
+                f"{self._identity.get(name)}{more}. Use another checkpoint_dir, or train from the "
+                "beginning with resume=False."
             )
         return content
 

@@ -62,8 +62,8 @@ def make_fabric(config: TrainingConfig) -> Fabric:
     bf16 = config.precision == "bf16"
     if bf16 and accelerator == "cpu" and torch.backends.cpu.get_cpu_capability() in _WITHOUT_BF16:
         logger.warning(
-            "precision=bf16 on this CPU (%s) is slower than fp32, about fourfold where it was "
-            "measured; it pays with AVX-512 BF16 or AMX, and on a GPU.",
+            "precision=bf16 on this CPU (%s) is slower than fp32, about four times in a "
+            "measurement. It is faster on a GPU, or on a CPU with AVX-512 BF16 or AMX.",
             torch.backends.cpu.get_cpu_capability(),
         )
     return Fabric(
@@ -118,8 +118,8 @@ def compiled(model: nn.Module, device: torch.device) -> nn.Module:
     if found:
         return torch.compile(model)  # type: ignore[return-value]
     warnings.warn(
-        "compile=True needs a C++ compiler, and Triton on a GPU, and none was found: training runs "
-        "uncompiled. Install g++, or set compile to false.",
+        "compile=True needs a C++ compiler, and on a GPU Triton too. They were not found, so "
+        "training is not compiled. Install g++, or set compile to false.",
         stacklevel=2,
     )
     return model
@@ -176,13 +176,13 @@ def _devices(config: TrainingConfig, accelerator: str) -> int | list[int]:
 def _numbered(numbers: tuple[int, ...], n_found: int | None) -> int | list[int]:
     if n_found is None:
         logger.warning(
-            "devices=%s are numbers of GPUs, and no GPU is used: training on the CPU.",
+            "devices=%s are GPU numbers, but no GPU is used. Training runs on the CPU.",
             list(numbers),
         )
         return 1
     if max(numbers) >= n_found:
         raise ConfigError(
             f"devices is {list(numbers)}, but this machine has {n_found} CUDA devices, numbered "
-            "from 0; name those that are there."
+            "from 0; use these numbers."
         )
     return list(numbers)

@@ -90,12 +90,12 @@ def fit(
 def _known(windows: Windows, name: str) -> Windows:
     """The windows of which something came that can be learnt from or judged by."""
     if not len(windows):
-        raise TrainingError(f"there is no {name} window; supply more rows or move the split.")
+        raise TrainingError(f"there is no {name} window. Supply more rows or move the split.")
     known = windows.with_truth()
     if not len(known):
         raise TrainingError(
-            f"not one value was observed in the horizons of the {len(windows)} {name} windows; all "
-            "were missing and have been filled. Supply their values or move the split."
+            f"no value was observed in the horizons of the {len(windows)} {name} windows: all "
+            "were missing and were filled. Supply the values or move the split."
         )
     return known
 

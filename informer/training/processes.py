@@ -63,7 +63,7 @@ def run_in_processes(
                 here.send(False)  # a process that still waits for a word ends
     if outcome is None:
         processes.result()  # raises what went wrong
-        raise RuntimeError("the processes ended without a result")
+        raise RuntimeError("the training processes ended without a result")
     if isinstance(outcome, InformerError):
         raise outcome
     result, weights = outcome

@@ -51,8 +51,8 @@ def forecast_loss(
     shape = (len(forecast), *forecast.shape[-2:])
     if shape != batch.y.shape:
         raise ConfigError(
-            f"the network forecasts (B, pred_len, c_out) = {shape}, but the "
-            f"windows hold {tuple(batch.y.shape)}; set pred_len and c_out to the windows' own."
+            f"the network forecasts (B, pred_len, c_out) = {shape}, but the windows hold "
+            f"{tuple(batch.y.shape)}; set pred_len and c_out to match the windows."
         )
     if batch.seen is None:
         return loss(forecast.float(), batch.y)

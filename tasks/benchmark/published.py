@@ -71,7 +71,7 @@ def read_published(conf_dir: Path) -> list[Published]:
     except (yaml.YAMLError, ValidationError) as error:
         raise ConfigError(
             f"{path} must be a list of data, features, model, source, rows: "
-            f"{' '.join(str(error).split())}. Correct it, or take the file away."
+            f"{' '.join(str(error).split())}. Correct it, or remove the file."
         ) from error
     return [
         Published(m.data, m.features, horizon, m.model, row.mse, row.mae, m.source, m.note)

@@ -29,7 +29,7 @@ def read_rows(path: Path) -> list[dict[str, Any]]:
         return [dict(row) for row in rows]
     except (ValueError, KeyError, TypeError) as error:
         raise ConfigError(
-            f"--output {path} exists and holds no rows of a benchmark. Name another file."
+            f"--output {path} exists, but it has no benchmark results. Name another file."
         ) from error
 
 

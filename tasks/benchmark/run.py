@@ -127,7 +127,7 @@ def score(forecaster: Forecaster, setting: Setting, origins: torch.Tensor) -> di
     scale = mase_scales(setting.panel, start, config.frame.season, len(config.frame.targets))
     table, _ = score_windows(forecaster, setting.panel, origins, (forecaster.target_std, scale))
     if not table["n"].sum():
-        raise FrameError("no value of the test rows was measured. Move the split or supply rows.")
+        raise FrameError("the test rows have no observed value. Move the split or supply rows.")
     pooled = summarize(table.assign(of=""), ["of"]).iloc[0]
     return {name: float(pooled[name]) for name in SCORES}
 
@@ -141,8 +141,8 @@ def _origins(setting: Setting, config: RunConfig) -> torch.Tensor:
     origins = setting.panel.origins((split.test_start, split.test_end), look_back, horizon)
     if not len(origins):
         raise FrameError(
-            f"the test rows from {split.test_start} to {split.test_end} hold no window of "
-            f"{horizon} steps after {look_back}. Leave --horizon {horizon} out, shorten "
+            f"the test rows from {split.test_start} to {split.test_end} have no window of "
+            f"{look_back} + {horizon} steps. Leave --horizon {horizon} out, shorten "
             "model.seq_len, or supply more rows."
         )
     return origins

@@ -166,7 +166,7 @@ def _settle(
 ) -> tuple[RunConfig, tuple[str, ...]]:
     """The configuration for other data than its own; what was asked for comes last.
 
-    A split that these data cannot have gives way to shares.
+    Shares replace a split that does not fit these data.
     """
     said = with_relatives(_values(asked))
     is_split_asked = any(key.startswith("split.") for key in said)
@@ -188,7 +188,7 @@ def _settle(
     except ConfigError as error:
         if is_split_asked:
             raise
-        told = f"the split of {conf} gives way to shares of 0.7, 0.1 and 0.2: {error}"
+        told = f"the shares 0.7, 0.1 and 0.2 replace the split of {conf}: {error}"
         return load(foreign.values | SHARES), (*foreign.warnings, told)
     return config, foreign.warnings
 
@@ -203,7 +203,7 @@ def _models(options: Options, config: RunConfig) -> tuple[str, ...]:
     models = options.models or (INFORMER, *config.baselines.models)
     for name in models:
         if name not in known:
-            raise ConfigError(f"--models {name} is unknown; known are {', '.join(known)}.")
+            raise ConfigError(f"--models {name} is unknown; use one of {', '.join(known)}.")
         if name in CLASSICAL:
             require_library(name)
     return tuple(dict.fromkeys(models))
@@ -212,8 +212,8 @@ def _models(options: Options, config: RunConfig) -> tuple[str, ...]:
 def _gaps(rows: pd.DataFrame, frame: FrameConfig) -> tuple[str, ...]:
     missing = rows[list(frame.channels)].isna().sum()
     return tuple(
-        f"{name!r} lacks {count} of {len(rows)} values: each takes the value before it and is not "
-        "scored"
+        f"{name!r} lacks {count} of {len(rows)} values: each is filled with the value before it, "
+        "and is not scored"
         for name, count in missing.items()
         if count
     )
@@ -228,4 +228,4 @@ def _check(setting: Setting) -> None:
     for horizon in setting.horizons:
         setting.config_at(horizon)
     if setting.is_tuned and setting.config.tune.n_trials == 0:
-        raise ConfigError("--tune searches nothing with tune.n_trials=0; add tune.n_trials=8.")
+        raise ConfigError("--tune has no trials to run with tune.n_trials=0; add tune.n_trials=8.")

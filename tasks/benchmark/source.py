@@ -136,7 +136,7 @@ def _step(times: pd.Series[pd.Timestamp], source: str, overrides: Mapping[str, s
     found = overrides.get("frame.freq") or infer_freq(pd.DatetimeIndex(times))
     if found is None:
         raise ConfigError(
-            f"the times of {source} show no common step; give it as frame.freq=15min."
+            f"the times of {source} have no common step; set it, such as frame.freq=15min."
         )
     return found
 
@@ -155,11 +155,11 @@ def _numeric_columns(
     ]
     if not columns:
         raise FrameError(
-            f"{source} has no column of numbers beside {time_column!r}; it has {others}. Write "
-            "numbers with a point, or name another file."
+            f"{source} has no column of numbers besides {time_column!r}; it has {others}. Write "
+            "numbers with a decimal point, or name another file."
         )
     left = [name for name in others if name not in columns]
-    told = f"left out, as they hold no numbers: {', '.join(map(repr, left))}"
+    told = f"left out, because they hold no numbers: {', '.join(map(repr, left))}"
     return columns, (told,) if left else ()
 
 
@@ -173,5 +173,5 @@ def _target(
     if "frame.target" in overrides or features == "M":
         return columns[-1], ()
     return columns[-1], (
-        f"the target is the last column, {columns[-1]!r}; name another by frame.target=NAME",
+        f"the target is the last column, {columns[-1]!r}; to use another, set frame.target=NAME",
     )

@@ -106,7 +106,7 @@ def _search(
         plan(prepared, config, parent_run_id, home)
     queue = Queue(name, config.tune.seed, home)
     open_ = queue.trials(TrialState.WAITING, TrialState.RUNNING)
-    get_run_logger().info("study %s: %d trials wait or run", name, len(open_))
+    get_run_logger().info("study %s: %d trials are waiting or running", name, len(open_))
     past = history(prepared, config.frame)
     with Progress("tune", len(open_) * config.tune.epochs) as progress:
         queue.work(
@@ -119,8 +119,8 @@ def _search(
         shutil.rmtree(home.trials_dir(name), ignore_errors=True)
     if not queue.trials(TrialState.COMPLETE):
         raise PipelineError(
-            f"no trial of study {name} was completed. See in the MLflow runs of its trials why, "
-            "correct tune.space or the configuration, and run this again."
+            f"no trial of study {name} completed. The MLflow runs of its trials show why. Correct "
+            "tune.space or the configuration, and run this again."
         )
     best = queue.study.best_trial
     return Tuned(name, dict(best.params), best.value, len(queue.trials(*FINISHED)))

@@ -34,7 +34,7 @@ def known_rows(
 def too_early(as_of: pd.Timestamp | None, first: pd.Timestamp) -> SourceError:
     """What is wrong where no row is as old as `as_of`; `first` is the time of the first one."""
     return SourceError(
-        f"no row is as old as {as_of}: the data begins at {first}. Give --as-of a later time."
+        f"there are no rows up to {as_of}: the data begin at {first}. Give --as-of a later time."
     )
 
 
@@ -73,8 +73,8 @@ def check_age(last: pd.Timestamp, now: pd.Timestamp, config: ForecastConfig, sou
     if config.max_age is not None and now - last > duration(config.max_age):
         raise SourceError(
             f"the last row of {source} is from {last}, {(now - last).floor('s')} ago; "
-            f"forecast.max_age={config.max_age} allows no older. Bring the data up to date, or "
-            "give --as-of to forecast from them as they are."
+            f"forecast.max_age={config.max_age} is the limit. Update the data, or give --as-of to "
+            "forecast from the data as they are."
         )
 
 

@@ -93,8 +93,8 @@ def _chosen(folder: Path, before: str | None, after: str | None) -> tuple[Vintag
     found = list_vintages(folder)
     if not found:
         raise StoreError(
-            f"there is no forecast in {folder}. Run: informer forecast CONF, and again when new "
-            "rows came."
+            f"there is no forecast in {folder}. Run: informer forecast CONF, now and again after "
+            "new rows arrive."
         )
     newer = _newest(found) if after is None else _named(after, found, folder)
     if before is not None:
@@ -108,8 +108,8 @@ def _chosen(folder: Path, before: str | None, after: str | None) -> tuple[Vintag
     ]
     if not earlier:
         raise StoreError(
-            f"{newer.path.name} is the first forecast in {folder}: there is none before it to "
-            "compare it with. Forecast again when new rows came."
+            f"{newer.path.name} is the first forecast in {folder}, so there is no earlier one to "
+            "compare it with. Forecast again after new rows arrive."
         )
     return _newest(earlier), newer
 
@@ -131,7 +131,9 @@ def _named(text: str, found: list[VintageFile], folder: Path) -> VintageFile:
         vintage = vintage_of(path.absolute())
         if path.is_file() or (vintage is not None and path.is_dir()):
             if vintage is None:
-                raise ConfigError(f"{path} is no vintage; choose a Parquet file of {folder}.")
+                raise ConfigError(
+                    f"{path} is not a stored forecast; choose a Parquet file from {folder}."
+                )
             return vintage
     try:
         time = pd.Timestamp(text)
@@ -144,7 +146,9 @@ def _named(text: str, found: list[VintageFile], folder: Path) -> VintageFile:
     meant = [vintage for vintage in found if vintage.cutoff == cutoff]
     if not meant:
         known = ", ".join(v.cutoff.isoformat() for v in found[-3:])
-        raise ConfigError(f"nothing was forecast from {cutoff}; the last cutoffs are {known}.")
+        raise ConfigError(
+            f"there is no forecast with the cutoff {cutoff}; the last cutoffs are {known}."
+        )
     return _newest(meant)
 
 
@@ -163,10 +167,10 @@ def _origin(vintage: VintageFile, name: str, models: dict[str, Served], home: Ho
     limit = TOLERANCE * float(forecaster.target_std.max())
     if not np.all(off <= limit):  # a row that only one of them has is NaN here
         raise PipelineError(
-            f"{vintage.path.name} cannot be reproduced: version {version} of {name} forecasts "
-            f"otherwise from the same rows, by up to {np.nanmax(off, initial=0.0):.3g} (allowed: "
-            f"{limit:.3g}) or for other times. Was it made by another release of the code? Choose "
-            "other vintages."
+            f"{vintage.path.name} cannot be reproduced: version {version} of {name} gives another "
+            f"forecast from the same rows, different by up to {np.nanmax(off, initial=0.0):.3g} "
+            f"(allowed: {limit:.3g}) or for other times. Perhaps another release of the code made "
+            "it. Choose other vintages."
         )
     return Origin(forecaster, rows)
 
@@ -174,8 +178,8 @@ def _origin(vintage: VintageFile, name: str, models: dict[str, Served], home: Ho
 def _rows_seen(vintage: VintageFile, sha256: str, home: Home) -> pd.DataFrame:
     if not sha256:
         raise StoreError(
-            f"{vintage.path.name} does not say which rows it was made from: it is from before "
-            "forecasts were kept with them. Choose a later vintage."
+            f"{vintage.path.name} does not say which rows it was made from. An older release made "
+            "it, which did not keep them. Choose a later vintage."
         )
     path = home.snapshot_dir / f"{sha256[:16]}.parquet"
     if not path.is_file():

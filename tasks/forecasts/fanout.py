@@ -99,9 +99,9 @@ def forecast_chunk(chunk: Chunk) -> Part:
     """
     if not (chunk.model.is_dir() and chunk.rows.is_file() and chunk.part.parent.is_dir()):
         raise StoreError(
-            f"a worker of the forecast does not see {chunk.model}, {chunk.rows} or "
-            f"{chunk.part.parent}. Give every worker of the cluster the folders of INFORMER_HOME "
-            "and forecast.output under the same paths."
+            f"a worker of the forecast cannot see {chunk.model}, {chunk.rows} or "
+            f"{chunk.part.parent}. Every worker of the cluster needs the folders INFORMER_HOME "
+            "and forecast.output at the same paths."
         )
     table = _forecaster(chunk.model).predict(read_groups(chunk.rows, chunk.groups))
     table.insert(3, "model_version", chunk.version)
@@ -167,8 +167,8 @@ def _dask(config: ForecastConfig) -> Iterator[Any]:
             yield runner
         except KilledWorker as error:
             raise PipelineError(
-                f"the Dask cluster lost its workers over a chunk of {config.chunk_series} series, "
-                "most likely for want of memory. Lower forecast.chunk_series, or the number of "
+                f"the Dask cluster lost its workers in a chunk of {config.chunk_series} series, "
+                "probably because memory ran out. Lower forecast.chunk_series, or the number of "
                 "the cluster's processes (forecast.dask)."
             ) from error
 

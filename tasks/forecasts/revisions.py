@@ -40,8 +40,8 @@ class Values:
         """What people are told."""
         if self.read_at is None:
             return (
-                f"{self.cutoff}: today's values, revised or not; no snapshot that was read by "
-                "then can be used"
+                f"{self.cutoff}: today's values, which may have been revised: there is no usable "
+                "snapshot read by then"
             )
         return f"{self.cutoff}: values as read at {self.read_at}, snapshot {self.snapshot}"
 

@@ -249,8 +249,8 @@ def _read(path: Path) -> pa.Table:
 
 def _unreadable(path: Path, error: Exception) -> StoreError:
     return StoreError(
-        f"cannot read the forecasts in {path}: {' '.join(str(error).split())[:200]}. "
-        "Restore the file, or move it out of the folder."
+        f"cannot read the forecasts in {path}: {' '.join(str(error).split())[:200]}. Restore the "
+        "file, or move it out of the folder."
     )
 
 

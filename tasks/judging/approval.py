@@ -26,9 +26,9 @@ HOUR_S = 3600
 class Approval(RunInput):
     """The form that the Prefect UI shows on a suspended run, under Resume."""
 
-    approve: bool = Field(default=False, description="Serve this version from now on")
-    reason: str = Field(default="", description="Why; the ledger keeps it")
-    name: str = Field(default="", description="Who decides; the ledger keeps it")
+    approve: bool = Field(default=False, description="Make this version the champion")
+    reason: str = Field(default="", description="Your reason, for the ledger")
+    name: str = Field(default="", description="Your name, for the ledger")
 
 
 def check_approval(config: RunConfig) -> None:
@@ -39,9 +39,9 @@ def check_approval(config: RunConfig) -> None:
     """
     if config.promote.approval and deployment.id is None:
         raise ConfigError(
-            "promote.approval is true, which needs a deployed run that can be suspended and "
-            f"resumed: informer retrain {config.name} --deployment. For a run in this process "
-            "switch it off: promote.approval=false."
+            "promote.approval is true. It needs a deployed run, which can be suspended and "
+            f"resumed. Run: informer retrain {config.name} --deployment. For a run in this "
+            "process, set promote.approval=false."
         )
 
 
@@ -66,7 +66,7 @@ def approved(
     hours = config.promote.approval_hours
     _say_waiting(ruling, version, evaluation, config, run_id, home)
     question = [
-        f"Shall version {version} of **{config.name}** serve? The gate would promote it: "
+        f"Should version {version} of **{config.name}** serve? The gate would promote it: "
         f"{ruling.reason}.",
         "",
         comparison_table(evidence),
@@ -109,8 +109,8 @@ def _say_waiting(
     client, name = connect(home), config.name
     until = datetime.now(UTC) + timedelta(hours=config.promote.approval_hours)
     reason = (
-        f"waits for a person's approval until {until:%Y-%m-%d %H:%M} UTC, and is rejected without "
-        f"an answer by then (the gate would promote it: {ruling.reason})"
+        f"waits for a person's approval until {until:%Y-%m-%d %H:%M} UTC. Without an answer it is "
+        f"then rejected (the gate would promote it: {ruling.reason})"
     )
     serving = evaluation.champion_version
     facts = facts_of(client.get_model_version(name, version))

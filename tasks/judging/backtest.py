@@ -138,7 +138,7 @@ def _compared(served: Served, prepared: Prepared, config: RunConfig, home: Home)
     if reason:
         raise RegistryError(
             f"champion version {served.version} of {config.name} cannot be judged by this "
-            f"configuration: {reason}. Take back what was overridden, or retrain."
+            f"configuration: {reason}. Remove the overrides, or retrain."
         )
     return compared
 
@@ -203,7 +203,7 @@ def _show(rolled: Rolled, title: str) -> None:
         f"{rolled.n_cutoffs:,} cutoffs, {rolled.n_refits} refits.\n\n"
         f"![rolling forecast]({png_data_uri(figure)})",
         key="rolling-forecast",
-        description="Forecast, take in what came, go on",
+        description="Rolling forecast",
     )
     create_table_artifact(
         rounded(rolled_errors(rolled.scores)), key="rolling-metrics", description="Errors by step"

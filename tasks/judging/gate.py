@@ -127,11 +127,11 @@ def decide(evidence: Evidence, rules: PromoteConfig) -> Ruling:
         return Ruling(
             "HOLD",
             f"{error} against {others}; the champion cannot be compared: {evidence.incomparable}; "
-            "it stays until another version is promoted by name: informer models promote",
+            "it stays until a person promotes another version: informer models promote",
             CHAMPION_NAME, own,
         )  # fmt: skip
     if candidate is None:
-        text = f"{error} against {others}; there is no model that can serve"
+        text = f"{error} against {others}; no model can serve"
         return Ruling("HOLD", text, CHAMPION_NAME, own)
     against: tuple[Check, ...] = ()
     if CHAMPION_NAME in evidence.metrics:
@@ -168,7 +168,7 @@ def _held(error: str, others: str, candidate: str, failed: list[Check]) -> str:
     errs_more = failed[0].name == "champion"
     why = "; ".join(check.what for check in (failed[:1] if errs_more else failed))
     if candidate != CHALLENGER_NAME:
-        text = f"{error} does not beat {others}; nor does {candidate} displace the champion: {why}"
+        text = f"{error} does not beat {others}; nor can {candidate} replace the champion: {why}"
     elif errs_more:
         text = f"{error} does not beat {others}"
     else:
@@ -179,7 +179,7 @@ def _held(error: str, others: str, candidate: str, failed: list[Check]) -> str:
 def _own_checks(evidence: Evidence, best: str | None, rules: PromoteConfig) -> tuple[Check, ...]:
     """What the challenger must show by itself."""
     is_finite = CHALLENGER_NAME not in evidence.broken
-    words = "are finite numbers" if is_finite else "hold values that are no finite numbers"
+    words = "are finite numbers" if is_finite else "hold values that are not finite numbers"
     finite = Check("finite", is_finite, f"its forecasts {words} wherever the truth is known")
     if best is None:
         return finite, Check("baselines", True, "no baseline could be compared")
@@ -196,11 +196,11 @@ def _beats(check: str, contest: Contest, other: str, rules: PromoteConfig) -> Ch
     bar = (1.0 - rules.min_improvement) * contest.other
     need = f"below {bar:.4f}"
     if rules.min_improvement:
-        need += f", {rules.min_improvement:.1%} under {other} {contest.other:.4f}"
+        need += f", which is {rules.min_improvement:.1%} under {other} {contest.other:.4f}"
     else:
-        need += f", that of {other}"
+        need += f", the error of {other}"
     return Check(
-        check, undercuts(contest, rules), f"{rules.metric} {contest.error:.4f}, to be {need}"
+        check, undercuts(contest, rules), f"{rules.metric} {contest.error:.4f}, required {need}"
     )
 
 
@@ -221,7 +221,7 @@ def _against_champion(
             gain = contest.other - contest.error
             checks.append(_beyond_seeds(evidence.seeds, gain, rules.metric))
         elif rules.spread_seeds == 0:
-            told = "the spread over seeds was not measured (0 asked for)"
+            told = "the spread over seeds was not measured (promote.spread_seeds: 0)"
             checks.append(Check("seeds", True, told))
     return tuple(checks)
 
@@ -230,12 +230,12 @@ def _beyond_chance(contest: Contest, rules: PromoteConfig) -> Check:
     if math.isinf(contest.other):
         return Check("chance", True, "the champion's forecasts are not all finite numbers")
     if rules.test == "none":
-        return Check("chance", True, "no test against chance was asked for")
+        return Check("chance", True, "the test against chance is switched off (promote.test: none)")
     if contest.chance is None:
         return Check(
             "chance",
             False,
-            f"whether that is chance cannot be told: {contest.cannot_tell.rstrip('.')}, or set "
+            f"it is unknown whether the gain is chance: {contest.cannot_tell.rstrip('.')}, or set "
             "promote.test: none",
         )
     found = contest.chance
@@ -265,7 +265,7 @@ def _no_harm(contest: Contest, rules: PromoteConfig) -> Check:
     return Check(
         "targets",
         False,
-        f"of {contest.n_targets:,} targets {n:,} would be worse by more than {share}{sure}: "
+        f"{n:,} of {contest.n_targets:,} targets would be worse by more than {share}{sure}: "
         f"{', '.join(shown)}{rest}",
     )
 
@@ -281,8 +281,8 @@ def _calm(candidate: str, evidence: Evidence, max_churn: float) -> Check:
         return Check(
             "churn",
             False,
-            "churn cannot be compared, as neighbouring origins share no forecast time: lower "
-            "evaluate.stride, or take promote.max_churn out",
+            "churn cannot be compared, because neighbouring origins share no forecast time: lower "
+            "evaluate.stride, or remove promote.max_churn",
         )
     passed = new <= (1 + max_churn) * old
     return Check(

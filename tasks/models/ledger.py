@@ -134,8 +134,8 @@ def read_ledger(client: mlflow.MlflowClient, name: str) -> tuple[Entry, ...]:
             entries.append(Entry(**raw))
         except (ValueError, TypeError, KeyError) as error:
             raise RegistryError(
-                f"the ledger entry {key} of model {name} cannot be read ({error}). Somebody wrote "
-                "over that tag; restore it from a backup of the MLflow store."
+                f"the ledger entry {key} of model {name} cannot be read ({error}). Somebody "
+                "changed that tag. Restore it from a backup of the MLflow store."
             ) from error
     return tuple(sorted(entries, key=lambda entry: (entry.when, entry.id)))
 
@@ -252,7 +252,7 @@ def verify(client: mlflow.MlflowClient, name: str, entries: Sequence[Entry]) -> 
     for entry in entries:
         lost = [sha256 for sha256 in entry.before if sha256 not in known]
         if lost:
-            problems.append(f"{len(lost)} that came before the entry of {entry.when} is missing")
+            problems.append(f"{len(lost)} before the entry of {entry.when} is missing")
     for version in client.search_model_versions(f"name='{name}'"):
         problems += [
             f"an entry about version {version.version} is missing"

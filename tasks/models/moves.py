@@ -116,8 +116,8 @@ def rollback(name: str, home: Home, *, reason: str = "no reason was given") -> t
     target = _served_before(client, name, serving)
     if target is None:
         raise RegistryError(
-            f"version {serving} of model {name} is the first that serves: there is no previous one "
-            f"to roll back to. See: informer models list {name}"
+            f"version {serving} of model {name} is the first champion, so there is no previous "
+            f"one. See: informer models list {name}"
         )
     _move(client, name, (serving, target), "rollback", reason)
     return target, serving

@@ -61,8 +61,8 @@ def check_drift(
             outcomes, _ = run_suites("drift", suites, docs_dir)
     except OSError as error:
         raise StoreError(
-            f"cannot write the Data Docs to {docs_dir} ({type(error).__name__}). "
-            "Name a folder that can be written."
+            f"cannot write the Data Docs to {docs_dir} ({type(error).__name__}). Choose a folder "
+            "that you may write to."
         ) from error
     return table, [f"{one.told['column']}: {one.problem}" for one in outcomes if one.problem]
 

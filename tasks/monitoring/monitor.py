@@ -161,7 +161,7 @@ def compare(subject: Watched, vintages: pd.DataFrame, config: RunConfig) -> Comp
         n_scored=judged["cutoff"].nunique(),
     )
     get_run_logger().info(
-        "%s forecasts reach into the last %s; %s cutoffs of the champion have actuals",
+        "%s forecasts overlap the last %s; %s cutoffs of the champion have actual values",
         found.n_forecasts, settings.window, found.n_scored,
     )  # fmt: skip
     return found

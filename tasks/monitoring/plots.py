@@ -50,7 +50,7 @@ def errors_over_time(by_day: pd.DataFrame, promised: Promised, settings: Monitor
         for sign in (-1, 1):
             edge = promised.coverage + sign * settings.coverage_tolerance
             _level(bottom, edge, ORANGE, "limits" if sign < 0 else None, "--")
-    top.set_title("Error of the forecasts that came true", fontsize=12, loc="left")
+    top.set_title("Error of past forecasts", fontsize=12, loc="left")
     top.set_ylabel("MAE (train deviations)")
     top.set_ylim(bottom=0)
     bottom.set_title("Coverage of the 80 % interval", fontsize=12, loc="left")

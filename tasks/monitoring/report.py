@@ -104,7 +104,9 @@ def write_report(
     _log(found, figures, target, run_id, home)
     images = (f"![{name}]({png_data_uri(figure)})" for name, figure in figures.items())
     create_markdown_artifact(
-        "\n\n".join([page, *images]), key="monitor", description="Forecasts against what came"
+        "\n\n".join([page, *images]),
+        key="monitor",
+        description="Past forecasts against actual values",
     )
     create_table_artifact(rounded(tables["by-series"]), key="monitor-errors")
     create_table_artifact(rounded(tables["drift"]), key="monitor-drift")
@@ -180,7 +182,7 @@ def _markdown(found: Findings, config: RunConfig, mlflow_url: str) -> str:
         "\n".join(f"- {sentence}" for sentence in verdict.reasons),
         "\n".join(
             [
-                "| | came | promised |",
+                "| | observed | promised |",
                 "|---|--:|--:|",
                 f"| MAE (train deviations) | {_number(compared.metrics['mae'])} | "
                 f"{_number(promised.mae)} |",
@@ -190,8 +192,8 @@ def _markdown(found: Findings, config: RunConfig, mlflow_url: str) -> str:
                 f"| churn (train deviations) | {_number(compared.metrics['churn'])} | |",
             ]
         ),
-        f"{compared.n_forecasts} forecasts reach into this stretch; {compared.n_scored} cutoffs of "
-        "the version have actuals.",
+        f"{compared.n_forecasts} forecasts overlap this time; {compared.n_scored} cutoffs of the "
+        "version have actual values.",
     ]
     return "\n\n".join(lines)
 

@@ -118,10 +118,10 @@ def judge_errors(
     who = f"version {promised.version}"
     n_cutoffs = errors["cutoff"].nunique()
     if promised.mae is None or promised.coverage is None:
-        return False, f"{who} carries no errors of a backtest, so there is nothing to hold it to."
+        return False, f"{who} has no recorded errors on the test rows to compare with."
     if n_cutoffs < settings.min_forecasts:
         return False, (
-            f"{n_cutoffs} cutoffs of {who} have actuals in the last {settings.window}; "
+            f"{n_cutoffs} cutoffs of {who} have actual values in the last {settings.window}; "
             f"{settings.min_forecasts} are needed to judge it."
         )
     mae, coverage = errors["mae"].mean(), errors["coverage"].mean()
@@ -131,7 +131,7 @@ def judge_errors(
     return degraded, (
         f"MAE {mae:.4f} over {n_cutoffs} cutoffs of {who} in the last {settings.window}, promised "
         f"{promised.mae:.4f} (limit {most:.4f}); 80 % interval covers {coverage:.1%}, promised "
-        f"{promised.coverage:.1%} (limit {settings.coverage_tolerance:.1%} off, it is {off:.1%})."
+        f"{promised.coverage:.1%} (difference {off:.1%}, limit {settings.coverage_tolerance:.1%})."
     )
 
 
@@ -139,7 +139,7 @@ def judge_drift(drift: pd.DataFrame, settings: MonitorConfig) -> tuple[bool, str
     """Whether enough channels have drifted, and the sentence that says so."""
     compared = drift[drift["statistic"].notna()]
     if compared.empty:
-        return False, "no channel has values both in the train rows and after them: no drift told."
+        return False, "drift is unknown: no channel has values in the train rows and after them."
     moved = drift[drift["drifted"]].sort_values("statistic", ascending=False)
     share = len(moved) / len(drift)
     named = ", ".join(

@@ -1,4 +1,4 @@
-"""What the Prefect server does by itself: pools, limits, and the automations of every pipeline."""
+"""Pools, limits and automations on the Prefect server, for every pipeline."""
 
 from __future__ import annotations
 
@@ -36,11 +36,11 @@ BODY = (
 
 @dataclass(frozen=True)
 class Change:
-    """What became of one thing on the server.
+    """What was done with one object on the server.
 
     Attributes:
         kind: pool, limit, block or automation.
-        name: of it.
+        name: its name.
         what: created, updated, unchanged, or missing with the reason.
     """
 
@@ -50,11 +50,12 @@ class Change:
 
 
 def set_up(configs: list[RunConfig], webhook: str | None) -> list[Change]:
-    """Make what is missing and bring up to date what differs; run twice, it changes nothing.
+    """Create what is missing and update what differs. A second call changes nothing.
 
     Args:
         configs: every pipeline.
-        webhook: the URL told of failed, crashed and endless runs; None: nobody is told.
+        webhook: the URL that gets a message about runs that fail, crash or last too long. None:
+            nobody gets one.
 
     Raises:
         StoreError: there is no server, or it does not answer.
@@ -85,7 +86,7 @@ def _pool(client: SyncPrefectClient, name: str) -> Change:
 
 
 def _limit(client: SyncPrefectClient, name: str) -> Change:
-    """One slot where the limit is missing; one that is there keeps the slots it was given."""
+    """Create a missing limit with one slot. An existing limit keeps its number of slots."""
     try:
         client.read_global_concurrency_limit_by_name(name)
     except ObjectNotFound:
@@ -113,11 +114,11 @@ def _of_pipeline(client: SyncPrefectClient, config: RunConfig) -> Iterator[Chang
             match=ResourceSpecification({"prefect.resource.id": resource_id(config.name)}),
             posture=Posture.Reactive,
             threshold=1,
-            within=within,  # it fires at the first event, then not before this time is over
+            within=within,  # it fires at the first event, and not again within this time
         )
         wanted = AutomationCore(
             name=name,
-            description=f"Events about {config.name} that run the deployment {kind}.",
+            description=f"Runs the deployment {kind}/{config.name} after {cause}.",
             tags=[PROJECT_TAG, config.name],
             trigger=trigger,
             actions=[
@@ -133,7 +134,7 @@ def _of_pipeline(client: SyncPrefectClient, config: RunConfig) -> Iterator[Chang
 
 
 def _notifications(block_id: UUID, hours: float) -> Iterator[AutomationCore]:
-    """What tells the webhook: a run that failed, and one that goes on for too long."""
+    """The messages to the webhook: a run failed, or a run lasts too long."""
     ours = ResourceSpecification(
         {"prefect.resource.role": "tag", "prefect.resource.id": f"prefect.tag.{PROJECT_TAG}"}
     )
@@ -154,10 +155,14 @@ def _notifications(block_id: UUID, hours: float) -> Iterator[AutomationCore]:
         posture=Posture.Proactive,
         within=timedelta(hours=hours),
     )
-    for name, trigger in (("failed or crashed", failed), ("runs too long", endless)):
+    told = "Sends a message to the webhook when a run"
+    for name, trigger, when in (
+        ("failed or crashed", failed, "failed, crashed or ran into its time limit"),
+        ("runs too long", endless, f"has lasted more than {hours:g} hours"),
+    ):
         yield AutomationCore(
             name=f"{PROJECT_TAG}: {name} -> webhook",
-            description=f"Tells the webhook; too long is more than {hours:g} hours.",
+            description=f"{told} {when}.",
             tags=[PROJECT_TAG],
             trigger=trigger,
             actions=[
@@ -171,7 +176,7 @@ def _notifications(block_id: UUID, hours: float) -> Iterator[AutomationCore]:
 
 
 def _kept(client: SyncPrefectClient, wanted: AutomationCore) -> Change:
-    """Create an automation, or bring the one of its name up to date."""
+    """Create an automation, or update the one that has its name."""
     found = client.read_automations_by_name(wanted.name)
     if not found:
         client.create_automation(wanted)
@@ -187,7 +192,7 @@ def _kept(client: SyncPrefectClient, wanted: AutomationCore) -> Change:
 
 
 def _block(client: SyncPrefectClient, webhook: str) -> tuple[Change, UUID]:
-    """The notification block that posts `{"text": ...}`, as chat services read it."""
+    """The notification block. It posts `{"text": ...}`, the format of chat services."""
     try:
         present = client.read_block_document_by_name(
             BLOCK, CustomWebhookNotificationBlock.get_block_type_slug()

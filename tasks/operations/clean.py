@@ -51,8 +51,8 @@ def clean_home(home: Home, days: int, *, dry_run: bool = False) -> list[Cleaned]
     """
     if days < 1:
         raise ConfigError(
-            f"--older-than is a whole number of days, 1 or more; got {days}. A run at work needs "
-            "its files."
+            f"--older-than is {days}; it must be at least 1 day, because active runs need their "
+            "files."
         )
     oldest = time.time() - timedelta(days=days).total_seconds()
     found = [_cleaned(home.store_dir / kind, oldest, dry_run=dry_run) for kind in KINDS]
@@ -86,5 +86,5 @@ def _remove(entry: Path) -> None:
             entry.unlink(missing_ok=True)
     except OSError as error:
         raise StoreError(
-            f"cannot remove {entry}: {error.strerror}. Run as the user who owns the folder."
+            f"cannot remove {entry}: {error.strerror}. Run this as the user who owns the folder."
         ) from error

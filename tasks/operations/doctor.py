@@ -58,7 +58,7 @@ def _packages() -> Iterator[Check]:
         try:
             yield Check(OK, name, importlib.metadata.version(name))
         except importlib.metadata.PackageNotFoundError:
-            yield Check(FAIL, name, "not installed", "Run: make demo, which installs all")
+            yield Check(FAIL, name, "not installed", "Run: make demo. It installs everything")
 
 
 def _device() -> Check:
@@ -78,11 +78,11 @@ def _attention() -> Check:
     timings = measure()
     length = crossing_length(timings)
     rows = ", ".join(f"{t.length}: {1e3 * t.prob:.1f} / {1e3 * t.full:.1f}" for t in timings)
-    mend = f"attn=full is the faster one below seq_len={length}"
+    mend = f"attn=full is faster below seq_len={length}"
     if length is None:
-        mend = "attn=full is the faster one at every length measured"
+        mend = "attn=full is faster at every measured length"
     elif length == timings[0].length:
-        mend = "attn=prob is the faster one at every length measured"
+        mend = "attn=prob is faster at every measured length"
     return Check(OK, "ProbSparse / dense attention", f"ms by length {rows}", mend)
 
 

@@ -44,9 +44,9 @@ def training_slot(config: RunConfig) -> Iterator[None]:
             yield
     except TimeoutError as error:
         raise PipelineError(
-            f"the search or the training of {config.name} was not done after "
-            f"workers.timeout_hours={config.workers.timeout_hours:.3g} and is given up. Raise it "
-            "or make the work smaller; the next run goes on from the last epoch."
+            f"the search or the training of {config.name} did not finish within "
+            f"workers.timeout_hours={config.workers.timeout_hours:.3g} and was stopped. Raise the "
+            "limit or make the work smaller. The next run continues from the last epoch."
         ) from error
 
 
@@ -67,7 +67,7 @@ def run_in_pool(name: str, parameters: dict[str, Any], seconds: float) -> Any:  
     (done,) = _ended(name, parameters, 1, seconds)
     if not _is_completed(done):
         raise PipelineError(
-            f"{name} {_ending(done)}. Open its flow run {done.name} in the Prefect UI, mend the "
+            f"{name} {_ending(done)}. Open its flow run {done.name} in the Prefect UI, fix the "
             "cause, and run this flow again."
         )
     assert done.state is not None
@@ -95,7 +95,7 @@ def share_in_pool(name: str, parameters: dict[str, Any], n_runs: int, seconds: f
         endings = "; ".join(f"{run.name} {_ending(run)}" for run in runs)
         raise PipelineError(
             f"none of {n_runs} runs of {name} completed: {endings}. Open them in the Prefect UI, "
-            "mend the cause, and run this flow again: it goes on where they stopped."
+            "fix the cause, and run this flow again. It continues where they stopped."
         )
 
 
@@ -117,7 +117,7 @@ def _started(name: str, parameters: dict[str, Any]) -> FlowRun:
         run = cast(FlowRun, run_deployment(name, parameters=parameters, timeout=0))
     except ObjectNotFound as error:
         raise StoreError(
-            f"the Prefect server knows no deployment {name}. Run: prefect deploy --all, or set "
+            f"the Prefect server has no deployment {name}. Run: prefect deploy --all, or set "
             "workers.training_pool to null to train in the flow's own process."
         ) from error
     get_run_logger().info("%s runs as %s", name, run.name)
@@ -141,7 +141,7 @@ def _awaited(
         _cancel(client, left)
         return runs
     raise PipelineError(
-        f"{name} was not done after {seconds / 3600:.3g} hours and is cancelled. Start a "
+        f"{name} did not finish within {seconds / 3600:.3g} hours and was cancelled. Start a "
         "worker for its pool (informer worker --pool NAME), or raise workers.timeout_hours."
     )
 

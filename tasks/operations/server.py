@@ -25,8 +25,9 @@ def named_server() -> Iterator[SyncPrefectClient]:
     url = PREFECT_API_URL.value()
     if not url:
         raise StoreError(
-            "this needs a Prefect server, and PREFECT_API_URL names none. Start one (prefect "
-            "server start) and set it, such as PREFECT_API_URL=http://127.0.0.1:4200/api."
+            "this command needs a Prefect server, but PREFECT_API_URL names none. Start one "
+            "(prefect server start) and set its address, such as "
+            "PREFECT_API_URL=http://127.0.0.1:4200/api."
         )
     with get_client(sync_client=True) as client:
         if error := client.api_healthcheck():

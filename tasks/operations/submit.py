@@ -51,11 +51,12 @@ def submit_retrain(config: RunConfig) -> Submitted:
             )
         except PrefectHTTPStatusError as error:
             raise StoreError(
-                f"the deployment {name} refuses this configuration: {error.response.text}. If it "
-                "is older than the code, run: prefect deploy --all."
+                f"the deployment {name} does not accept this configuration: "
+                f"{error.response.text}. If the deployment is older than the code, run: prefect "
+                "deploy --all."
             ) from error
         pool = deployment.work_pool_name or config.workers.pool
         idle = not online_workers(client, pool)
-    warning = f"no worker polls the pool {pool}; start one: informer worker --pool {pool}"
+    warning = f"no worker polls the pool {pool}. Start one: informer worker --pool {pool}"
     url = url_for("flow-run", obj_id=run.id) or ""
     return Submitted(str(run.id), run.name, url, warning if idle else "")

@@ -62,9 +62,9 @@ def _require_file(path: Path, home: Home) -> None:
     wanted = _newest_schema()
     if found != (wanted,):
         raise StoreError(
-            f"the MLflow store {home.tracking_uri} has the tables of another version (found "
-            f"{found and found[0]}, the installed one wants {wanted}). Copy the file, then run: "
-            f"mlflow db upgrade {home.tracking_uri}"
+            f"the MLflow store {home.tracking_uri} has the tables of another MLflow version "
+            f"(found {found and found[0]}, the installed version needs {wanted}). Make a copy of "
+            f"the file, then run: mlflow db upgrade {home.tracking_uri}"
         )
 
 

@@ -60,7 +60,9 @@ def read_args(path: Path) -> dict[str, Any]:
         text = path.read_text(encoding="utf-8")
         content = json.loads(text) if path.suffix == ".json" else yaml.safe_load(text)
     except OSError as error:
-        raise ConfigError(f"cannot read {path}: {error.strerror}. Name a file there is.") from error
+        raise ConfigError(
+            f"cannot read {path}: {error.strerror}. Name a file that exists."
+        ) from error
     except (ValueError, yaml.YAMLError) as error:
         kind = "JSON" if path.suffix == ".json" else "YAML"
         raise ConfigError(f"{path} is no {kind}: {' '.join(str(error).split())}.") from error
@@ -86,7 +88,7 @@ def to_flags(args: Mapping[str, Any], data: str | None) -> Flags:
     try:
         network = config_from_flags(typed)
     except TypeError as error:
-        raise ConfigError(f"the flags hold a value of the wrong kind: {error}.") from error
+        raise ConfigError(f"a flag has a value of the wrong type: {error}.") from error
     described = {name: getattr(network, name) for name in NETWORK_FLAGS if name in typed}
     described.pop("e_layers", None)
     stacked = isinstance(network.e_layers, tuple)
@@ -98,8 +100,8 @@ def to_flags(args: Mapping[str, Any], data: str | None) -> Flags:
     flags = read_flags(described)
     if flags.data not in DATASETS and flags.data != CUSTOM:
         raise ConfigError(
-            f"data is {flags.data!r}, no data set of the reference; use {', '.join(DATASETS)} or "
-            f"{CUSTOM}."
+            f"data is {flags.data!r}, which is not a data set of the reference; use "
+            f"{', '.join(DATASETS)} or {CUSTOM}."
         )
     return flags
 
@@ -138,7 +140,7 @@ def model_name(named: str | None, flags: Flags) -> str:
         of = Path(flags.data_path).stem if flags.data == CUSTOM else flags.data
         return f"{re.sub('[^a-z0-9]+', '-', of.lower()).strip('-')}-reference"
     if not re.fullmatch(NAME, named):
-        raise ConfigError(f"--name {named!r} must be of a-z, 0-9 and dashes, such as etth1-old.")
+        raise ConfigError(f"--name {named!r} may have only a-z, 0-9 and dashes, such as etth1-old.")
     return named
 
 

@@ -95,8 +95,8 @@ def make_experiment(flags: Flags, home: Home) -> Experiment:
     made = Experiment(flags, source, config, rows, panel, split, rolling, warnings)
     if not len(made.test_origins):
         raise FrameError(
-            f"the test rows from {split.test_start} to {split.test_end} hold no window of "
-            f"{flags.pred_len} steps after {flags.seq_len}. Shorten --pred_len or --seq_len, or "
+            f"the test rows from {split.test_start} to {split.test_end} have no window of "
+            f"{flags.seq_len} + {flags.pred_len} steps. Shorten --pred_len or --seq_len, or "
             "supply more rows."
         )
     return made
@@ -197,18 +197,22 @@ def _target(flags: Flags, columns: tuple[str, ...], source: Source) -> str:
 def _check_flags(flags: Flags) -> None:
     """Refuse flags that contradict one another."""
     if flags.use_multi_gpu and not flags.use_gpu:
-        raise ConfigError("--use_multi_gpu and --use_gpu False contradict; leave one of them out.")
+        raise ConfigError(
+            "--use_multi_gpu and --use_gpu False contradict each other; leave one of them out."
+        )
     if flags.is_rolling_predict and flags.rolling_data_path is None:
         raise ConfigError(
-            "--is_rolling_predict True needs the file that goes on where the data file ends; name "
-            "it with --rolling_data_path."
+            "--is_rolling_predict True needs the file that continues the data file; name it with "
+            "--rolling_data_path."
         )
     for name in ("itr", "refit_every"):
         value = getattr(flags, name)
         if value is not None and value < 1:
             raise ConfigError(f"--{name} is {value}; it must be at least 1.")
     if Path(flags.des).name != flags.des:
-        raise ConfigError(f"--des is {flags.des!r}; it names a folder, so give one plain word.")
+        raise ConfigError(
+            f"--des is {flags.des!r}; it is part of a folder's name, so give one plain word."
+        )
 
 
 def _ignored(flags: Flags) -> Iterator[str]:
@@ -216,24 +220,24 @@ def _ignored(flags: Flags) -> Iterator[str]:
     given = flags.given
     for name in flags.bare:
         yield (
-            f"--{name} switches {name} OFF, as in the reference; write --no-{name} to say so, or "
-            "leave it out to keep it on"
+            f"--{name} switches {name} OFF, as in the reference; write --no-{name} to make that "
+            "clear, or leave it out to keep it on"
         )
     if flags.num_workers:
-        yield "--num_workers is ignored: windows are cut from one tensor, without workers"
+        yield "--num_workers is ignored: no worker processes load the data here"
     if flags.output_attention:
         yield "--output_attention is ignored: no file of a run holds attention maps"
     idle = "e_layers" if flags.model == "informerstack" else "s_layers"
     if idle in given:
-        yield f"--{idle} is ignored: it is not the one that --model {flags.model} reads"
+        yield f"--{idle} is ignored: --model {flags.model} does not use it"
     if flags.features == "S" and flags.cols:
-        yield "--cols is ignored: with --features S the target alone is read"
+        yield "--cols is ignored: with --features S only the target is read"
     if "devices" in given and not flags.use_multi_gpu:
         yield "--devices is ignored without --use_multi_gpu"
     if "gpu" in given and (flags.use_multi_gpu or not flags.use_gpu):
-        yield "--gpu is ignored: --use_multi_gpu and --use_gpu say what is used"
+        yield "--gpu is ignored: --use_multi_gpu or --use_gpu selects the device"
     if flags.use_gpu and "use_gpu" in given and not has_gpu():
-        yield "no GPU is found: everything is computed on the CPU"
+        yield "no GPU was found: everything is computed on the CPU"
     unused = [] if flags.is_rolling_predict else sorted(given & set(ROLLING_FLAGS))
     unused += [] if flags.train else sorted(given & set(TRAINING_FLAGS))
     for name in unused:

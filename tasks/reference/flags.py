@@ -54,7 +54,7 @@ def numbers(text: str) -> tuple[int, ...]:
         return tuple(int(part) for part in text.replace(" ", "").split(","))
     except ValueError as error:
         raise argparse.ArgumentTypeError(
-            f"{text!r} is no list of whole numbers; write them as 3,2,1"
+            f"{text!r} is not a list of whole numbers; write it as 3,2,1"
         ) from error
 
 
@@ -131,7 +131,7 @@ class Flags:
     model: Literal["informer", "informerstack"] = _flag(
         "informer", NETWORK, "network", choices=("informer", "informerstack"))
     seq_len: int = _flag(96, NETWORK, "steps that the encoder reads", parse=int)
-    label_len: int = _flag(48, NETWORK, "of these, the last ones that start the decoder", parse=int)
+    label_len: int = _flag(48, NETWORK, "last steps of the past that start the decoder", parse=int)
     pred_len: int = _flag(24, NETWORK, "steps forecast", parse=int)
     enc_in: int = _flag(7, NETWORK, "channels of the encoder; if not given, the data's", parse=int)
     dec_in: int = _flag(7, NETWORK, "channels of the decoder; if not given, the data's", parse=int)
@@ -144,65 +144,71 @@ class Flags:
                                       parse=numbers, metavar="N,N,N")
     d_ff: int = _flag(2048, NETWORK, "width of the feed-forward layers", parse=int)
     factor: int = _flag(5, NETWORK, "ProbSparse's sampling factor", parse=int)
-    padding: Literal[0, 1] = _flag(0, NETWORK, "what the decoder reads in place of the horizon",
-                                   parse=int, choices=(0, 1))
+    padding: Literal[0, 1] = _flag(
+        0, NETWORK, "number that stands in the decoder's input for the horizon", parse=int,
+        choices=(0, 1))
     distil: bool = _flag(True, NETWORK, "halve the length between encoder layers; the bare flag "
                          "switches it OFF, as in the reference", parse=boolean)
     dropout: float = _flag(0.05, NETWORK, "share of activations dropped in training", parse=float)
     attn: Literal["prob", "full"] = _flag("prob", NETWORK, "self-attention",
                                           choices=("prob", "full"))
     embed: Literal["timeF", "fixed", "learned"] = _flag(
-        "timeF", NETWORK, "encoding of the calendar", choices=("timeF", "fixed", "learned"))
-    activation: Literal["gelu", "relu"] = _flag("gelu", NETWORK, "of the feed-forward layers",
-                                                choices=("gelu", "relu"))
-    output_attention: bool = _flag(False, NETWORK, "accepted; the reference makes attention maps "
-                                   "and drops them", parse=boolean)
+        "timeF", NETWORK, "calendar features", choices=("timeF", "fixed", "learned"))
+    activation: Literal["gelu", "relu"] = _flag(
+        "gelu", NETWORK, "activation of the feed-forward layers", choices=("gelu", "relu"))
+    output_attention: bool = _flag(
+        False, NETWORK, "accepted, without effect; no file has attention maps", parse=boolean)
     mix: bool = _flag(True, NETWORK, "interleave heads and time in the decoder; the bare flag "
                       "switches it OFF, as in the reference", parse=boolean)
 
     train: bool = _flag(True, TRAINING, "False: load the setting's checkpoint instead (the "
                         "tutorial package's)", parse=boolean)
     itr: int = _flag(2, TRAINING, "repetitions, each with the next seed", parse=int)
-    train_epochs: int = _flag(6, TRAINING, "epochs at most", parse=int)
+    train_epochs: int = _flag(6, TRAINING, "maximum number of epochs", parse=int)
     batch_size: int = _flag(32, TRAINING, "windows per step", parse=int)
-    patience: int = _flag(3, TRAINING, "epochs without a better validation loss before it stops",
-                          parse=int)
-    learning_rate: float = _flag(0.0001, TRAINING, "of the first epoch", parse=float)
+    patience: int = _flag(
+        3, TRAINING, "stop after this many epochs without a better validation loss", parse=int)
+    learning_rate: float = _flag(0.0001, TRAINING, "learning rate of the first epoch", parse=float)
     lradj: Literal["type1", "type2", "cosine", "onecycle", "constant"] = _flag(
-        "type1", TRAINING, "how the learning rate goes on",
+        "type1", TRAINING, "schedule of the learning rate",
         choices=("type1", "type2", "cosine", "onecycle", "constant"))
-    loss: Literal["mse", "mae", "huber"] = _flag("mse", TRAINING, "what is minimised; the "
-                                                 "reference knows only mse", parse=str.lower,
-                                                 choices=("mse", "mae", "huber"))
-    num_workers: int = _flag(0, TRAINING, "accepted; nothing here loads in workers", parse=int)
+    loss: Literal["mse", "mae", "huber"] = _flag(
+        "mse", TRAINING, "loss that is minimised; the reference has only mse", parse=str.lower,
+        choices=("mse", "mae", "huber"))
+    num_workers: int = _flag(
+        0, TRAINING, "accepted, without effect; no worker processes load the data", parse=int)
 
-    use_gpu: bool = _flag(True, HARDWARE, "train on a GPU where there is one", parse=boolean)
+    use_gpu: bool = _flag(True, HARDWARE, "train on a GPU if there is one", parse=boolean)
     gpu: int = _flag(0, HARDWARE, "number of the GPU", parse=int)
     use_multi_gpu: bool = _flag(False, HARDWARE, "train on the GPUs of --devices", parse=boolean)
     devices: tuple[int, ...] = _flag((0, 1, 2, 3), HARDWARE, "numbers of the GPUs", parse=numbers,
                                      metavar="N,N,N")
     use_amp: bool = _flag(False, HARDWARE, "mixed precision: bfloat16 here", parse=boolean)
 
-    checkpoints: str = _flag("./checkpoints/", RESULTS, "folder of the checkpoints", metavar="DIR")
-    des: str = _flag("test", RESULTS, "word that stands in the setting", metavar="WORD")
-    do_predict: bool = _flag(False, RESULTS, "write the next horizon as real_prediction.npy too",
+    checkpoints: str = _flag("./checkpoints/", RESULTS, "folder for the checkpoints", metavar="DIR")
+    des: str = _flag("test", RESULTS, "word that becomes part of the folder's name", metavar="WORD")
+    do_predict: bool = _flag(False, RESULTS, "also write the next horizon as real_prediction.npy",
                              parse=boolean)
     show_results: bool = _flag(False, RESULTS, "print errors by target and step (the tutorial "
                                "package's)", parse=boolean)
 
-    is_rolling_predict: bool = _flag(False, ROLLING, "roll over --rolling_data_path after the "
-                                     "test", parse=boolean, other_name="rollingforecast")
-    rolling_data_path: str | None = _flag(None, ROLLING, "file that goes on where the data file "
-                                          "ends, in --root_path or by its path", metavar="FILE")
+    is_rolling_predict: bool = _flag(
+        False, ROLLING, "forecast the rows of --rolling_data_path after the test",
+        parse=boolean, other_name="rollingforecast")
+    rolling_data_path: str | None = _flag(
+        None, ROLLING, "file that continues the data file, in --root_path or with its own path",
+        metavar="FILE")
 
-    refit_every: int | None = _flag(None, OURS, "rolling: train again after so many horizons",
+    refit_every: int | None = _flag(None, OURS, "rolling: train again after this many horizons",
                                     parse=int)
-    allow_overlap: bool = _flag(False, OURS, "rolling: accept rows that were trained on; then it "
-                                "is no test", parse=boolean)
-    seed: int = _flag(0, OURS, "of weights, order, dropout and sampled keys", parse=int)
-    time_zone: str | None = _flag(None, OURS, "zone of times that have none, and clock of the "
-                                  "calendar, such as Europe/Berlin", metavar="ZONE")
-    max_gap: int = _flag(6, OURS, "longest gap, in steps, that is filled with the value before it",
+    allow_overlap: bool = _flag(
+        False, OURS, "rolling: accept rows that were trained on; the result is then not a test",
+        parse=boolean)
+    seed: int = _flag(0, OURS, "seed of weights, order, dropout and sampled keys", parse=int)
+    time_zone: str | None = _flag(
+        None, OURS, "time zone of times that have none, and of the calendar features, such as "
+        "Europe/Berlin", metavar="ZONE")
+    max_gap: int = _flag(6, OURS, "longest gap in steps that is filled, with the value before it",
                          parse=int)
     # fmt: on
 

@@ -65,7 +65,7 @@ def read_source(flags: Flags, home: Home) -> Source:
         name = flags.data
     else:
         raise SourceError(
-            f"there is no data file {path}. Name its folder with --root_path and the file with "
+            f"there is no data file {path}. Give its folder with --root_path and the file with "
             "--data_path."
         )
     frame = read(name, home)
@@ -88,7 +88,7 @@ def read_rolling_rows(flags: Flags, source: Source, home: Home) -> pd.DataFrame:
     path = next((place for place in places if place.is_file()), None)
     if path is None:
         raise SourceError(
-            f"there is no rolling file {places[0]}, nor {places[1]}. Name it with "
+            f"there is no rolling file {places[0]}, nor {places[1]}. Give it with "
             "--rolling_data_path."
         )
     frame = read(str(path), home)
@@ -107,7 +107,7 @@ def _step(times: pd.DatetimeIndex, name: str, flags: Flags) -> str:
     if "freq" not in flags.given:
         if found is None:
             raise ConfigError(
-                f"the times of {name} show no common step; give it with --freq, such as 15min."
+                f"the times of {name} have no common step; give one with --freq, such as 15min."
             )
         return found
     offset = pandas_offset(flags.freq)
@@ -126,8 +126,8 @@ def _warnings(column: str, clock: Clock, flags: Flags) -> tuple[str, ...]:
     found: list[str] = []
     if clock.is_mixed:
         found.append(
-            f"the times in {column!r} have several offsets: the calendar is read and forecasts are "
-            "shown in UTC. Name the clock with --time_zone"
+            f"the times in {column!r} have several offsets, so calendar features and forecasts "
+            "are in UTC. Give a time zone with --time_zone"
         )
     if flags.time_zone is not None and clock.zone is None:
         found.append(f"--time_zone is ignored: the times in {column!r} are whole days")
@@ -143,8 +143,10 @@ def gaps(rows: pd.DataFrame, columns: Sequence[str], source: Source) -> list[str
         first = source.clock.show(rows.loc[missing, source.time_column]).iloc[0]
         found.append(
             f"{name!r} lacks {int(missing.sum())} of {len(rows)} values, the first at {first}: "
-            "each takes the value before it and is not scored"
+            "each is filled with the value before it, and is not scored"
         )
     if len(broken) > TOLD:
-        found.append(f"{len(broken) - TOLD} more columns lack values, filled alike")
+        found.append(
+            f"{len(broken) - TOLD} more columns lack values. They are filled in the same way"
+        )
     return found

@@ -33,9 +33,9 @@ def find_time_column(frame: pd.DataFrame) -> str:
     found = [name for name in texts if _reads_as_times(frame[name])]
     if len(found) != 1:
         raise FrameError(
-            f"expected a column {TIME_COLUMN!r}, or one that alone holds times; "
+            f"expected a column {TIME_COLUMN!r}, or exactly one column of times; "
             f"{', '.join(map(repr, found)) or 'none'} of {[str(c) for c in frame.columns]} can be "
-            f"read as times. Name the right one {TIME_COLUMN!r}."
+            f"read as times. Rename the right one to {TIME_COLUMN!r}."
         )
     return found[0]
 
@@ -76,8 +76,8 @@ class Clock:
             zoned = naive.dt.tz_localize(self.zone, ambiguous="infer")
         except ValueError as error:
             raise FrameError(
-                f"column {name!r} is no clock of {self.zone}: {error}. Write the times with their "
-                "offset, such as 2024-10-27T02:00+01:00, or in UTC."
+                f"column {name!r} has times that do not exist in {self.zone}: {error}. Write the "
+                "times with their offset, such as 2024-10-27T02:00+01:00, or in UTC."
             ) from error
         return zoned.dt.tz_convert(UTC).dt.tz_localize(None)
 
@@ -126,7 +126,7 @@ def _check_zone(zone: str | None) -> None:
         pd.Timestamp(0, tz=zone)
     except (ValueError, KeyError, IndexError, OSError) as error:
         raise ConfigError(
-            f"time_zone is {zone!r}, which names no zone; use a name such as Europe/Berlin."
+            f"time_zone is {zone!r}, which is not a time zone; use a name such as Europe/Berlin."
         ) from error
 
 

@@ -68,7 +68,7 @@ def recommend(played: Sequence[Played], stream: Stream, level: float) -> Recomme
 def _not_worse(own: Outcome, best: Outcome, p_value: float, n: int) -> str:
     return (
         f"Take {own.name}: its MAE {own.mae:.4f} over {n} forecasts is not worse beyond chance "
-        f"than that of {best.name}, {best.mae:.4f}, the lowest (p = {p_value:.2f}), and it "
-        f"retrains {own.n_retrains} times ({own.cpu_seconds / SECONDS:.1f} CPU minutes) where "
-        f"{best.name} does {best.n_retrains} times ({best.cpu_seconds / SECONDS:.1f})."
+        f"than the lowest one, {best.mae:.4f} of {best.name} (p = {p_value:.2f}). It retrains "
+        f"{own.n_retrains} times ({own.cpu_seconds / SECONDS:.1f} CPU minutes), {best.name} "
+        f"{best.n_retrains} times ({best.cpu_seconds / SECONDS:.1f})."
     )

@@ -24,12 +24,11 @@ def default_start(split: Split, last: pd.Timestamp, config: RunConfig) -> tuple[
     n_after = len(pd.date_range(split.test_end, last, freq=offset))
     if n_after >= config.model.pred_len:
         return split.test_end, (
-            f"the configured test part ends there, and the {n_after:,} steps after it are rows "
-            "that no part uses"
+            f"the configured test part ends there, and no part uses the {n_after:,} steps after it"
         )
     return split.test_start, (
-        "the configured test part begins there; no row follows that part, so its own rows are "
-        "played, and what was chosen by looking at them is no fresh choice here"
+        "the configured test part begins there. No rows follow that part, so its rows are played. "
+        "Choices that were made with these rows look better here than they are"
     )
 
 
@@ -76,7 +75,7 @@ def split_of(known: pd.DataFrame, parts: SplitConfig, config: RunConfig) -> Spli
     if n_train < needed:
         raise ConfigError(
             f"of the rows known at {last}, {n_train} steps before {split.val_start} are left to "
-            f"train; a window takes {needed}. Give --start a later time, or smaller parts under "
-            "split."
+            f"train, but a window needs {needed}. Give --start a later time, or smaller parts "
+            "under split."
         )
     return split

@@ -70,7 +70,9 @@ def read_policies(names: Sequence[str], config: RunConfig) -> tuple[Policy, ...]
         ConfigError: a name is none of these, stands twice, or is a time below the cadence.
     """
     if len(set(names)) < len(names):
-        raise ConfigError(f"--policies names one more than once: {' '.join(names)}. Drop it.")
+        raise ConfigError(
+            f"--policies names a policy more than once: {' '.join(names)}. Name each once."
+        )
     return tuple(_policy(name, cadence(config), config.monitor.window) for name in names)
 
 
@@ -83,11 +85,11 @@ def _policy(name: str, every: pd.Timedelta, window: str) -> Policy:
         period = duration(name)
     except ValueError as error:
         raise ConfigError(
-            f"no policy is known as {name!r}; expected {NEVER}, {ON_ALARM}, or a time such as 7d."
+            f"there is no policy named {name!r}; use {NEVER}, {ON_ALARM}, or a time such as 7d."
         ) from error
     if period < every:
         raise ConfigError(
-            f"policy {name!r} retrains more often than there is a forecast (every {every}). Give a "
+            f"policy {name!r} retrains more often than it forecasts (every {every}). Give a "
             "longer time, or set forecast.every."
         )
     return Policy(name, every=period)

@@ -146,10 +146,11 @@ def write_report(
     n_days = (stream.end - stream.cutoffs[0]) / pd.Timedelta(days=1)
     about = (
         f"{len(stream.cutoffs)} forecasts of {stream.n_ahead} steps by each policy, from "
-        f"{stream.start} to {stream.end} ({n_days:.1f} days). It begins there since {stage.why}. "
-        f"The first model took {stage.first_cost.cpu_seconds / 60:.1f} CPU minutes, which no "
-        f"policy is charged for: {stage.verdict}. {stage.models.n_trained} models were trained in "
-        "all: one serves every policy that asks for it at a cutoff, and each is charged for it."
+        f"{stream.start} to {stream.end} ({n_days:.1f} days). Reason for the start: {stage.why}. "
+        f"The first model took {stage.first_cost.cpu_seconds / 60:.1f} CPU minutes, which count "
+        f"for no policy: {stage.verdict}. {stage.models.n_trained} models were trained in all. "
+        "Policies that retrain at the same cutoff share one model, and its time counts for each "
+        "of them."
     )
     days, months, retrained = by_cutoff(every), by_month(every), retrainings_of(every)
     names = [one.policy for one in played]

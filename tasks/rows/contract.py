@@ -74,7 +74,7 @@ class ColumnContract(_Part):
         if self.min is not None and self.max is not None and self.min > self.max:
             raise ValueError(f"min={self.min} exceeds max={self.max}")
         if self.mostly < 1 and not self.bounded:
-            raise ValueError("mostly needs a min or a max to be measured against")
+            raise ValueError("mostly needs a min or a max")
         if self.outliers == "missing" and self.mostly == 1:
             raise ValueError("outliers: missing has no effect while mostly is 1; lower mostly")
         return self
@@ -164,7 +164,7 @@ def check_columns(contract: Contract, frame: FrameConfig) -> None:
         absent.append(frame.id_column)
     if absent:
         raise ConfigError(
-            f"the contract {contract.name!r} says nothing of the columns {absent}; it has "
+            f"the contract {contract.name!r} does not describe the columns {absent}; it has "
             f"{list(found)}. Add them there, or correct frame: in the configuration."
         )
     differing = [

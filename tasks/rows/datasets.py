@@ -125,8 +125,8 @@ def _download(dataset: Dataset, home: Home) -> Path:
             content = response.read()
     except (urllib.error.URLError, TimeoutError) as error:
         raise SourceError(
-            f"cannot download {dataset.name} from {dataset.url}: {error}. Get {dataset.file} by "
-            f"other means and point {DATA_VARIABLE} to its folder."
+            f"cannot download {dataset.name} from {dataset.url}: {error}. Get {dataset.file} in "
+            f"another way and set {DATA_VARIABLE} to its folder."
         ) from error
     with replaced(target) as draft:
         draft.write_bytes(content)

@@ -151,7 +151,8 @@ def _markdown(panel: Panel, config: RunConfig, split: Split) -> str:
         f"{len(panel.observed):,} rows of {len(panel.ids)} series, one every "
         f"{config.frame.freq}, from {panel.grid[0]} to {panel.grid[-1]}.",
         "",
-        f"A missing value takes the last one before it, at most {config.frame.max_gap} steps back.",
+        f"A missing value takes the last value before it, at most {config.frame.max_gap} steps "
+        "back.",
         "",
         "| channel | filled values | share |",
         "|---|--:|--:|",

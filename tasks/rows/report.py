@@ -103,8 +103,8 @@ def report_message(report: ValidationReport) -> str:
     n_rules = "1 rule" if len(broken) == 1 else f"{len(broken)} rules"
     told = " | ".join(str(rule) for rule in broken)
     return (
-        f"the data breaks {n_rules} of the contract {report.contract!r}: {told}. Correct the data, "
-        f"or the contract where it asks too much; all rules are in {report.docs_path}."
+        f"the data break {n_rules} of the contract {report.contract!r}: {told}. Correct the "
+        f"data, or relax the contract. All rules are in {report.docs_path}."
     )
 
 

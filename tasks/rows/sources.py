@@ -50,9 +50,7 @@ def read(source: str, home: Home) -> pd.DataFrame:
     try:
         frame = pd.read_parquet(path) if path.suffix == ".parquet" else pd.read_csv(path)
     except pd.errors.EmptyDataError as error:
-        raise SourceError(
-            f"{path} is empty; expected a header and rows. Supply the data."
-        ) from error
+        raise SourceError(f"{path} is empty. Supply a file with a header and rows.") from error
     except (ValueError, OSError) as error:  # pandas' parser errors are ValueErrors
         reason = " ".join(str(error).split())[:200]
         raise SourceError(
@@ -60,7 +58,7 @@ def read(source: str, home: Home) -> pd.DataFrame:
             "Save it again as CSV with a header line, or as Parquet."
         ) from error
     if frame.empty:
-        raise SourceError(f"{path} holds a header but no rows. Supply the data.")
+        raise SourceError(f"{path} has a header but no rows. Supply rows.")
     return frame
 
 
@@ -72,7 +70,7 @@ def _existing(source: str, home: Home) -> Path:
     known = ", ".join(d.name for d in DATASETS)
     raise SourceError(
         f"there is no file {source!r} (looked at {candidates[0].absolute()}), nor a data set of "
-        f"that name; known are {known}. Correct data.source."
+        f"that name. The data sets are {known}. Correct data.source."
     )
 
 

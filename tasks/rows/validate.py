@@ -75,8 +75,8 @@ def validate_frame(
         outcomes, docs_path = run_rules(rows, contract, time_column, id_column, docs_dir)
     except OSError as error:
         raise StoreError(
-            f"cannot write the Data Docs to {docs_dir} ({type(error).__name__}). "
-            "Name a folder that can be written."
+            f"cannot write the Data Docs to {docs_dir} ({type(error).__name__}). Choose a folder "
+            "that you may write to."
         ) from error
     results = [_rule_result(outcome, rows, time_column, id_column) for outcome in outcomes]
     results.sort(key=lambda result: (result.success, result.severity != "critical"))
@@ -236,5 +236,5 @@ def validate_snapshot(
         logger.warning("%s", rule)
     if not report.success:
         raise ContractError(report_message(report))
-    logger.info("%s rows keep the contract %s", f"{report.n_rows:,}", report.contract)
+    logger.info("%s rows satisfy the contract %s", f"{report.n_rows:,}", report.contract)
     return report

@@ -59,6 +59,9 @@ def _answered(event: str) -> bool:
             return True
     except OSError as error:
         logging.getLogger(__name__).warning(
-            "the Prefect API %s does not answer (%s): no automation hears of %s", url, error, event
+            "the Prefect API %s does not answer (%s), so no automation gets the event %s",
+            url,
+            error,
+            event,
         )
         return False

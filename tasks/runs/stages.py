@@ -219,7 +219,7 @@ class Stage(Generic[R]):
         try:
             lock.acquire(timeout=0)
         except Timeout:
-            logger.info("another run makes %s of the same inputs: waiting", self.name)
+            logger.info("waiting: another run works on %s with the same inputs", self.name)
             lock.acquire()
         try:
             yield

@@ -45,15 +45,15 @@ class RunConfig(Section):
     """Everything that a run depends on besides the data itself."""
 
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9-]*$")
-    """Name of the pipeline: its MLflow experiment and registered model; a-z, 0-9 and dashes."""
+    """Name of the pipeline, its MLflow experiment and its model. Only a-z, 0-9 and dashes."""
     ensemble: int = Field(default=1, ge=1)
-    """Networks that are trained, with seeds from train.seed on; the forecast is their mean."""
+    """Number of networks, with seeds from train.seed on. The forecast is their mean."""
     data: DataConfig
     """The data, and the contract that they must satisfy."""
     frame: FrameConfig = FrameConfig()
-    """Which columns of the data are what."""
+    """The columns of the data and their roles."""
     split: SplitConfig = SplitConfig()
-    """Which rows train, which stop the training, which judge models."""
+    """Which rows train, which stop the training, and which judge models."""
     model: NetworkConfig = NetworkConfig()
     """The network."""
     train: TrainingConfig = TrainingConfig()
@@ -67,7 +67,7 @@ class RunConfig(Section):
     promote: PromoteConfig = PromoteConfig()
     """What a challenger must show to become the champion."""
     forecast: ForecastConfig = ForecastConfig()
-    """Where forecasts go, and which are due."""
+    """Where forecasts are written, and which cutoffs are forecast."""
     monitor: MonitorConfig = MonitorConfig()
     """When past forecasts count as degraded, and when inputs count as drifted."""
     schedule: ScheduleConfig = ScheduleConfig()
@@ -75,7 +75,7 @@ class RunConfig(Section):
     workers: WorkersConfig = WorkersConfig()
     """Where deployed runs work."""
     benchmark: BenchmarkConfig = BenchmarkConfig()
-    """What `informer benchmark` runs if the command does not say."""
+    """Defaults of `informer benchmark`, if the command has no such option."""
 
     @model_validator(mode="before")
     @classmethod
@@ -166,11 +166,13 @@ def load_config(conf: str, overrides: Sequence[str] = (), *, conf_dir: Path) -> 
 def _override(text: str) -> tuple[str, Any]:
     key, separator, value = text.partition("=")
     if not separator or not key:
-        raise ConfigError(f"{text!r} is no override; write key=value, such as model.d_model=64.")
+        raise ConfigError(
+            f"{text!r} is not an override; write key=value, such as model.d_model=64."
+        )
     try:
         return key, yaml.safe_load(value)
     except yaml.YAMLError as error:
-        raise ConfigError(f"the value of {text!r} is no YAML; quote it.") from error
+        raise ConfigError(f"the value of {text!r} is not valid YAML; quote it.") from error
 
 
 def _named(values: Mapping[str, Any]) -> set[str]:
@@ -188,7 +190,8 @@ def _find_conf(conf: str, conf_dir: Path) -> Path:
     names = sorted(p.relative_to(conf_dir).with_suffix("").as_posix() for p in found)
     names = [name for name in names if name != "base"]
     raise ConfigError(
-        f"there is no configuration {conf!r} in {conf_dir}; known are {', '.join(names) or 'none'}."
+        f"there is no configuration {conf!r} in {conf_dir}; there are: "
+        f"{', '.join(names) or 'none'}."
     )
 
 
@@ -201,7 +204,7 @@ def _extended(path: Path, conf_dir: Path, below: tuple[Path, ...] = ()) -> list[
     found = _find_conf(str(parent), conf_dir)
     if found.resolve() in chain:
         raise ConfigError(
-            f"{path.name} extends {parent}, which extends it in turn. Take one `extends` out."
+            f"{path.name} extends {parent}, which extends {path.name} again. Remove one `extends`."
         )
     return [*_extended(found, conf_dir, chain), path]
 
@@ -229,7 +232,7 @@ def _read_yaml(path: Path) -> dict[str, Any]:
     if content is None:
         return {}
     if not isinstance(content, dict):
-        raise ConfigError(f"{path.name} must hold `key: value` lines at its top, not a list.")
+        raise ConfigError(f"{path.name} must hold `key: value` lines, not a list.")
     return content
 
 
@@ -258,8 +261,8 @@ def _require_searchable(key: str) -> None:
     names = {field.name for field in fields(known)} if known else set()
     if name not in names:
         raise ConfigError(
-            f"tune.space: {key} is no field that can be searched; use fields of model and train, "
-            "such as model.d_model."
+            f"tune.space: {key} cannot be searched; use fields of model and train, such as "
+            "model.d_model."
         )
 
 

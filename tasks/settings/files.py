@@ -201,8 +201,8 @@ def _told(target: Path, draft: Path | None = None) -> Iterator[None]:
         if draft is not None and not _is_of(error, draft):
             raise
         raise StoreError(
-            f"cannot write {target}: {error.strerror or error}. Choose a folder that you may write "
-            "to and that has room."
+            f"cannot write {target}: {error.strerror or error}. Choose a folder that you may "
+            "write to and that has free space."
         ) from error
 
 

@@ -82,9 +82,9 @@ def _highway(old: Old) -> str:
     found = highway_of(LinearPart(fit, is_seen, is_checked))  # type: ignore[arg-type]
     if found is None:
         raise ConfigError(
-            f"train.shrink without model.decoder_input=highway is no choice any more. Nearest are "
-            f"model.highway={fit}_checked, with which the decoder reads the linear forecast too, "
-            f"and model.highway={fit}, with which nothing is shrunk. Write one of them."
+            "train.shrink without model.decoder_input=highway is no longer possible. The nearest "
+            f"are model.highway={fit}_checked (the decoder reads the linear forecast too) and "
+            f"model.highway={fit} (nothing is shrunk). Write one of them."
         )
     return found
 
@@ -135,7 +135,7 @@ DASK_BEFORE: Old = {
 RETIRED = (
     _no_use(
         "model.output_attention", False,
-        "a pipeline has no use for attention maps. In the library "
+        "a pipeline does not use attention maps. In the library "
         "InformerConfig(output_attention=True) returns them.",
     ),
     _no_use(
@@ -284,8 +284,8 @@ def _one_of(old: Old, name: str, choices: tuple[str, ...]) -> str:
 def _refuse_both(old: set[str], new: str | None, where: str = "") -> None:
     names, verb = _listed(sorted(old)), "is" if len(old) == 1 else "are"
     raise ConfigError(
-        f"{where}{names} and {new} say the same thing. Drop {names}, which {verb} retired, and "
-        f"keep {new}."
+        f"{where}{names} and {new} mean the same. Remove {names}, which {verb} retired, and keep "
+        f"{new}."
     )
 
 

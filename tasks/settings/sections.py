@@ -54,7 +54,7 @@ class Dimension(Section):
     """Whether the range is searched on a logarithmic scale."""
 
     def model_post_init(self, _context: object) -> None:
-        """Refuse what is neither choices nor a range."""
+        """Refuse a dimension that is neither choices nor a range."""
         is_range = self.low is not None and self.high is not None and self.low < self.high
         if (self.choices is None) == (not is_range):
             raise ValueError("give either choices: [..], or low: and high: with low < high")
@@ -66,7 +66,7 @@ class TuneConfig(Section):
     """How the hyper-parameters are searched (Optuna: TPE and a median pruner)."""
 
     n_trials: int = Field(default=8, ge=0)
-    """Finished trials that a study has in the end. Earlier trials count. 0: no search."""
+    """Number of finished trials in a study. Trials of earlier runs count. 0: no search."""
     epochs: int = Field(default=3, ge=1)
     """Epochs of one trial."""
     timeout_minutes: float | None = Field(default=None, gt=0)
@@ -83,18 +83,18 @@ class BaselineConfig(Section):
     models: tuple[Baseline, ...] = Field(
         default=("seasonal_naive", "linear", "naive"), min_length=1
     )
-    """Baselines of every evaluation and promotion. With FALLBACK the best of them serves."""
+    """Baselines of every evaluation and promotion. After FALLBACK the best of them serves."""
     linear_look_back: int = Field(default=96, ge=1)
     """Steps of history that the closed-form linear model reads."""
     classical_rows: int = Field(default=336, ge=1)
     """Steps of history that a classical model is fitted on. Each forecast needs a new fit."""
     classical_stride: int = Field(default=25, ge=1)
-    """A classical model forecasts only every n-th of the origins, because it is slow."""
+    """A classical model forecasts only every n-th origin, because it is slow."""
 
     def model_post_init(self, _context: object) -> None:
         """Refuse a baseline that is named twice."""
         if len(set(self.models)) < len(self.models):
-            raise ValueError(f"models names one more than once: {', '.join(self.models)}")
+            raise ValueError(f"models names a baseline more than once: {', '.join(self.models)}")
 
 
 class EvaluateConfig(Section):
@@ -112,7 +112,7 @@ class PromoteConfig(Section):
     min_improvement: float = Field(default=0.0, ge=0, lt=1)
     """Share by which its error must be below the champion's and every baseline's."""
     test: Literal["bootstrap", "diebold_mariano", "none"] = "bootstrap"
-    """The test that tells a gain over the champion from chance, on the losses by origin."""
+    """The test whether a gain over the champion is chance. It compares the losses by origin."""
     level: float = Field(default=0.05, gt=0, lt=0.5)
     """Level of that test (one-sided), and false-discovery rate of all tests for harm."""
     max_harm: float = Field(default=0.1, ge=0)
@@ -120,30 +120,30 @@ class PromoteConfig(Section):
     max_churn: float | None = Field(default=None, ge=0)
     """Share by which the churn of its forecasts may exceed the champion's. Empty: no limit."""
     spread_seeds: int = Field(default=2, ge=0)
-    """Further seeds, trained before a champion is displaced. A gain must exceed their spread."""
+    """Extra seeds, trained before a champion is replaced. The gain must exceed their spread."""
     approval: bool = False
     """Whether a person must approve a promotion, in the Prefect UI."""
     approval_hours: float = Field(default=72, gt=0)
-    """Hours that a run waits for an approval. Then the challenger is rejected."""
+    """Hours that a run waits for an approval. After that the challenger is rejected."""
 
 
 class ForecastConfig(Section):
-    """Where forecasts go, and which are due."""
+    """Where forecasts are written, and which cutoffs are forecast."""
 
     output: str | None = None
     """Folder for the forecast files. Empty: mlruns/forecasts/<name>."""
     every: str | None = None
-    """Time between cutoffs, such as 1d. Missed ones are forecast too. Empty: only the latest."""
+    """Time between cutoffs, such as 1d. Missed cutoffs are forecast too. Empty: only the latest."""
     catch_up: int = Field(default=7, ge=0)
-    """Maximum number of missed cutoffs that one run forecasts, the latest ones."""
+    """Maximum number of missed cutoffs that one run forecasts. It takes the latest ones."""
     max_age: str | None = None
-    """Maximum age of the last row by the clock, such as 36h. Empty: any age."""
+    """Maximum age of the last row at the time of the run, such as 36h. Empty: any age."""
     chunk_series: int = Field(default=1000, ge=1)
-    """Series that are forecast at once. This bounds the memory. More series make more chunks."""
+    """Series in one chunk of a forecast. A smaller number needs less memory."""
     dask: int | str | None = None
     """Where the chunks are forecast. Empty: in this process, one after another. A whole number: on
-    a Dask cluster of this many processes, which the run starts here. An address such as
-    tcp://host:8786: on the Dask cluster of that scheduler, whose workers share our folders."""
+    a Dask cluster of this many processes, which the run starts on its machine. An address such as
+    tcp://host:8786: on the cluster of that Dask scheduler. Its workers must see our folders."""
 
     @field_validator("every", "max_age")
     @classmethod
@@ -160,8 +160,8 @@ class ForecastConfig(Section):
         if value is None or is_count or is_address:
             return value
         raise ValueError(
-            f"{value!r} is no place for the chunks; write null for this process, a whole number "
-            "from 1 on for a Dask cluster of so many processes here, or the address of a Dask "
+            f"{value!r} is not valid here. Write null for this process, a whole number from 1 on "
+            "for a Dask cluster of that many processes on this machine, or the address of a Dask "
             "scheduler such as tcp://host:8786"
         )
 
@@ -170,13 +170,13 @@ class MonitorConfig(Section):
     """When past forecasts count as degraded, and when inputs count as drifted."""
 
     window: str = "30d"
-    """The stretch of time, up to the last row, whose forecasts and inputs are checked."""
+    """Length of time before the last row in which forecasts and inputs are checked."""
     max_degradation: float = Field(default=0.25, ge=0)
     """Share by which the mean absolute error may exceed the backtest's."""
     coverage_tolerance: float = Field(default=0.15, gt=0, lt=1)
     """How much the coverage of the 80 % interval may differ from the backtest's."""
     min_forecasts: int = Field(default=5, ge=1)
-    """Minimum number of cutoffs with known actuals. With fewer, nothing is called degraded."""
+    """Minimum number of cutoffs with actual values. With fewer there is no alarm about errors."""
     drift_test: Literal["psi", "ks", "kl"] = "psi"
     """How inputs are compared with the train rows: population stability, Kolmogorov-Smirnov, KL."""
     drift_limit: float = Field(default=0.25, gt=0)
@@ -209,40 +209,40 @@ class ScheduleConfig(Section):
             ZoneInfo(text)
         except (ZoneInfoNotFoundError, ValueError) as error:
             raise ValueError(
-                f"{text!r} is no time zone; write one such as Europe/Berlin"
+                f"{text!r} is not a time zone; write one such as Europe/Berlin"
             ) from error
         return text
 
 
 class WorkersConfig(Section):
-    """Where deployed runs work. `informer retrain CONF` itself uses only its own process."""
+    """Where deployed runs work. `informer retrain CONF` uses only its own process."""
 
     pool: str = "cpu"
     """Work pool of the flows."""
     training_pool: str | None = "gpu"
-    """Work pool that gets trials and training. Empty: they stay in the flow's process."""
+    """Work pool for trials and training. Empty: they run in the process of the flow."""
     training_limit: str = "training"
-    """Concurrency limit. Each training holds one of its slots: one slot for each GPU."""
+    """Prefect concurrency limit. Each training takes one slot. Give it one slot for each GPU."""
     tuning_flows: int = Field(default=1, ge=1)
-    """Flows that search at once, each on a worker of the training pool and with a slot."""
+    """Flows that search at the same time. Each needs a worker of the training pool and a slot."""
     timeout_hours: float = Field(default=12, gt=0)
     """Time limit of a search and of a training."""
 
 
 class BenchmarkConfig(Section):
-    """What `informer benchmark` runs if the command does not say."""
+    """Defaults of `informer benchmark`, if the command has no such option."""
 
     horizons: tuple[int, ...] = ()
-    """Steps ahead, one row of the table each. Empty: only model.pred_len."""
+    """Horizons in steps, one table for each. Empty: only model.pred_len."""
     seeds: int = Field(default=3, ge=1)
-    """Seeds, counted up from train.seed, over which the Informer's errors are averaged."""
+    """Number of seeds, from train.seed on, over which the Informer's errors are averaged."""
     from_horizon: dict[int, dict[str, Any]] = Field(default={})
-    """Dotted fields that differ from a horizon on, until the entry of a longer one sets them."""
+    """Dotted fields that change from a horizon on. The entry of a longer horizon overrides them."""
 
     def model_post_init(self, _context: object) -> None:
         """Refuse horizons of no step."""
         if min((*self.horizons, *self.from_horizon), default=1) < 1:
-            raise ValueError("a horizon is below 1; count steps ahead")
+            raise ValueError("a horizon is below 1; it is a number of steps, at least 1")
 
     def fields_at(self, horizon: int) -> dict[str, Any]:
         """The dotted fields that hold at a horizon."""
@@ -253,10 +253,10 @@ class BenchmarkConfig(Section):
 
 
 def duration(text: str) -> pd.Timedelta:
-    """A stretch of time as a configuration spells it: 15min, 36h, 1d.
+    """A duration as it is written in a configuration: 15min, 36h, 1d.
 
     Raises:
-        ValueError: it is none, or not above zero.
+        ValueError: the text is not a duration, or it is not above zero.
     """
     try:
         found = pd.Timedelta(re.sub(r"(?<=[\d ])d\b", "D", text))  # pandas is about to drop d
@@ -264,7 +264,7 @@ def duration(text: str) -> pd.Timedelta:
             return found
     except ValueError:
         pass
-    raise ValueError(f"{text!r} is no stretch of time; write one such as 15min, 36h or 1d")
+    raise ValueError(f"{text!r} is not a duration; write one such as 15min, 36h or 1d")
 
 
 def _checked(text: str | None) -> str | None:

@@ -22,7 +22,9 @@ def time_of(text: str, option: str = "--as-of") -> pd.Timestamp:
         if pd.isna(time):
             raise ValueError("not a time")
     except ValueError as error:
-        raise ConfigError(f"{option} {text!r} is no time; write 2013-12-01T06:00.") from error
+        raise ConfigError(
+            f"{option} {text!r} is not a time; write it as 2013-12-01T06:00."
+        ) from error
     return utc_naive(time)
 
 

@@ -112,7 +112,7 @@ def test_refits_and_an_overlap_are_asked_for_by_name(trained, home, tmp_path):
 
 FAULTS = {
     "an overlap": (lambda f: f.assign(ds=f["ds"] - pd.Timedelta("30h")), "begin at 2024-01-24 18"),
-    "a gap before": (lambda f: f[f["ds"] > "2024-01-26 05:00"], "rows between"),
+    "a gap before": (lambda f: f[f["ds"] > "2024-01-26 05:00"], "rows in between"),
     "a missing column": (lambda f: f.drop(columns="wind"), "wind"),
     "a stranger": (lambda f: f.replace("south", "west"), "west"),
     "a value out of range": (lambda f: f.assign(wind=99.0), "99"),

@@ -305,7 +305,7 @@ def test_what_a_killed_worker_leaves_open_is_closed_and_run_again(deployed, work
     assert closed["MLflow run", trial.info.run_id].endswith("is Crashed")
     assert [c["kind"] for c in done["closed"]].count("MLflow run") == 2
     assert [c["reason"] for c in done["closed"] if c["kind"] == "trial"] == [
-        "its MLflow run is over"
+        "its MLflow run has ended"
     ]
     assert deployed.run(run_id)["state_type"] == "CRASHED"
     tasks = deployed.call("POST", "/task_runs/filter", flow_runs={"id": {"any_": [run_id]}})

@@ -112,7 +112,7 @@ def test_without_an_answer_in_time_the_run_fails_and_nobody_is_promoted(station,
     assert "champion" not in client.get_registered_model("tiny").aliases
     last = station.informer("models", "history", "tiny")["entries"][-1]
     assert last["action"] == "hold"
-    assert "is rejected without an answer" in last["reason"]
+    assert "Without an answer it is then rejected" in last["reason"]
 
 
 def test_a_promotion_waits_for_a_person_and_the_run_comes_back_to_where_it_was(

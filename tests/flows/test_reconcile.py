@@ -146,7 +146,7 @@ def test_a_run_that_its_worker_took_and_never_started_is_dead(client, deployment
     run = client.create_flow_run_from_deployment(deployment)
     client.set_flow_run_state(run.id, Pending(), force=True)
     taken_by(client, run, f"cpu on {platform.node()} by {gone.pid}")
-    assert reason(run) == f"{run.name}: its worker is gone and never started it"
+    assert reason(run) == f"{run.name}: its worker is gone and did not start it"
 
 
 def test_a_run_is_resumed_once_and_not_for_ever(client, deployment):

@@ -126,10 +126,10 @@ def fault(capsys: pytest.CaptureFixture[str]) -> str:
 @pytest.mark.parametrize(
     ("argv", "told"),
     [
-        (["--policies", "weekly"], "expected never, drift, or a time such as 7d"),
-        (["--policies", "6h"], "more often than there is a forecast"),
-        (["--start", "tomorrow night"], "--start 'tomorrow night' is no time"),
-        (["--start", "2024-01-25 20:00"], "no row to play"),
+        (["--policies", "weekly"], "use never, drift, or a time such as 7d"),
+        (["--policies", "6h"], "more often than it forecasts"),
+        (["--start", "tomorrow night"], "--start 'tomorrow night' is not a time"),
+        (["--start", "2024-01-25 20:00"], "no rows to play"),
         (["--start", "2024-01-04"], "too few for a model"),
     ],
 )

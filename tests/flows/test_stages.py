@@ -78,7 +78,7 @@ def test_a_training_that_takes_too_long_is_given_up_with_one_error(home, client,
     long = ("train.seed=8", "train.epochs=10000", "train.patience=10000", "tune.n_trials=0")
     assert main(["retrain", "tiny", "name=long", *long, "workers.timeout_hours=0.001"]) == 1
     error = capsys.readouterr().err
-    assert "error: the search or the training of long was not done after" in error
+    assert "error: the search or the training of long did not finish within" in error
     experiment = client.get_experiment_by_name("long").experiment_id
     assert {run.info.status for run in client.search_runs([experiment])} == {"FAILED"}
 

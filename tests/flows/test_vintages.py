@@ -169,7 +169,7 @@ def test_stale_rows_are_a_clear_failure_and_no_rows(trained, home, tmp_path, cap
     assert main(["forecast", "tiny", "forecast.max_age=36h", "--output", str(store)]) == 1
     text = capsys.readouterr().err
     assert f"the last row of rows.csv is from {END}" in text
-    assert "forecast.max_age=36h allows no older" in text
+    assert "forecast.max_age=36h is the limit" in text
     assert list(store.iterdir()) == []
     made = run(
         "forecast", "tiny", "forecast.max_age=36h", "--as-of", str(END), "--output", str(store)
@@ -180,7 +180,7 @@ def test_stale_rows_are_a_clear_failure_and_no_rows(trained, home, tmp_path, cap
 def test_a_retrain_on_stale_rows_fails_before_it_trains(trained, home, capsys):
     argv = ["retrain", "tiny", "name=stale", "forecast.max_age=36h", "tune.n_trials=0"]
     assert main(argv) == 1
-    assert "forecast.max_age=36h allows no older" in capsys.readouterr().err
+    assert "forecast.max_age=36h is the limit" in capsys.readouterr().err
     client = mlflow.MlflowClient(home.tracking_uri)
     experiment = client.get_experiment_by_name("stale").experiment_id
     (failed,) = client.search_runs([experiment])
@@ -245,7 +245,7 @@ def test_a_failure_in_the_middle_leaves_no_row(trained, home, tmp_path, capsys):
         "data.contract=contracts/lenient.yaml", "--output", str(tmp_path / "store"),
     ]  # fmt: skip
     assert main(argv) == 1
-    assert "max_gap=3 allows no more" in capsys.readouterr().err
+    assert "max_gap=3 is the limit" in capsys.readouterr().err
     assert digests(tmp_path / "store") == before
 
 

@@ -167,7 +167,7 @@ def test_a_saved_forecaster_forecasts_alike(estimator, config, tmp_path):
 
 def test_saving_never_overwrites_and_leaves_nothing_half_done(fitted, tmp_path):
     fitted.save(tmp_path / "model")
-    with pytest.raises(CheckpointError, match="no model is overwritten"):
+    with pytest.raises(CheckpointError, match="a model is never overwritten"):
         fitted.save(tmp_path / "model")
     (tmp_path / "file").write_text("")
     with pytest.raises(CheckpointError, match="cannot write"):

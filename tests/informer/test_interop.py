@@ -102,13 +102,13 @@ def test_channels_that_follow_from_the_data_set_need_not_be_given(features, coun
 
 
 def test_a_name_that_is_no_flag_is_refused(flags, official):
-    with pytest.raises(ConfigError, match="dmodel: no such flag"):
+    with pytest.raises(ConfigError, match="dmodel: the reference implementation has no such flag"):
         load_reference_checkpoint(official, {**flags, "dmodel": 32})
 
 
 @pytest.mark.parametrize("name", ["backend", *BESIDE_THE_PAPER])
 def test_a_setting_of_ours_is_no_flag_of_the_reference(name, flags, official):
-    with pytest.raises(ConfigError, match=f"{name}: no such flag"):
+    with pytest.raises(ConfigError, match=f"{name}: the reference implementation has no such flag"):
         load_reference_checkpoint(official, {**flags, name: False})
 
 

@@ -1,4 +1,4 @@
-"""Parsers that tell a mistake as the project does, and the arguments that many commands take."""
+"""Parsers that report a mistake in one line, and the arguments that many commands take."""
 
 from __future__ import annotations
 
@@ -105,16 +105,23 @@ Actions: TypeAlias = "argparse._SubParsersAction[Parser]"
 
 def add_common(parser: Parser) -> None:
     """What every command takes."""
-    parser.add_argument("--json", action="store_true", help="end stdout with one JSON object")
-    parser.add_argument("--debug", action="store_true", help="show the traceback of a failure")
+    parser.add_argument(
+        "--json", action="store_true", help="write one JSON object as the last line of stdout"
+    )
+    parser.add_argument("--debug", action="store_true", help="show tracebacks and all log lines")
 
 
 def add_conf(parser: Parser) -> None:
     """What every command of a pipeline takes: its configuration, and fields of it."""
     add_common(parser)
-    parser.add_argument("conf", metavar="CONF", help="a file under conf/, or its name")
     parser.add_argument(
-        "overrides", nargs="*", metavar="key=value", help="such as model.d_model=64"
+        "conf", metavar="CONF", help="configuration: a file, or its name under conf/"
+    )
+    parser.add_argument(
+        "overrides",
+        nargs="*",
+        metavar="key=value",
+        help="fields to override, such as model.d_model=64",
     )
 
 

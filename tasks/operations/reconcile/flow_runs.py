@@ -175,7 +175,7 @@ def _death(client: SyncPrefectClient, run: FlowRun) -> str | None:
         if pending or run.infrastructure_pid is None:
             gone = not alive(int(known["pid"]), began.timestamp())
             gone = gone and not _worker_is_heard(client, run, worker)
-            return "its worker is gone and never started it" if gone else None
+            return "its worker is gone and did not start it" if gone else None
         gone = not alive(int(run.infrastructure_pid), began.timestamp())
         return f"its process {run.infrastructure_pid} on this machine is gone" if gone else None
     heard = _last_sign(client, run)

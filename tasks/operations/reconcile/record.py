@@ -53,7 +53,7 @@ def report(done: Reconciled) -> None:
         return
     lines = [f"- closed {c.kind} `{c.id}`: {c.reason}" for c in done.closed]
     lines += [
-        f"- ran {r.deployment} again as `{r.flow_run_id}`, in place of `{r.resumed_from}`"
+        f"- ran {r.deployment} again: `{r.flow_run_id}` replaces `{r.resumed_from}`"
         for r in done.resumed
     ]
     create_markdown_artifact(

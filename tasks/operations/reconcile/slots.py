@@ -39,7 +39,7 @@ def free_slots(training_limits: set[str]) -> list[Closed]:
             client.update_global_concurrency_limit(
                 limit, GlobalConcurrencyLimitUpdate(active_slots=len(holders))
             )
-            reason = f"{slots} slots were taken, {len(holders)} runs may hold one"
+            reason = f"{slots} slots were taken, but only {len(holders)} runs may hold one"
             closed.append(Closed("slot", limit, reason))
     return closed
 

@@ -54,7 +54,7 @@ def close_trials(home: Home) -> list[Closed]:
         for trial in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
             run_id = trial.user_attrs.get(RUN_ATTRIBUTE)
             if _is_cut_off(tracking, run_id) and abandon(study, trial):
-                reason = "its MLflow run is over"
+                reason = "its MLflow run has ended"
                 closed.append(Closed("trial", f"{name} {trial.number}", reason))
         closed += _without_heartbeat(study)
     return closed
@@ -67,7 +67,7 @@ def _without_heartbeat(study: optuna.Study) -> list[Closed]:
     fail_stale(study)
     left = {trial.number for trial in study.get_trials(states=(TrialState.RUNNING,))}
     return [
-        Closed("trial", f"{study.study_name} {trial.number}", "it sends no heartbeat any more")
+        Closed("trial", f"{study.study_name} {trial.number}", "it no longer sends a heartbeat")
         for trial in running
         if trial.number not in left
     ]

@@ -237,7 +237,7 @@ def test_a_split_that_other_data_cannot_have_gives_way_to_shares(runs):
     conf.write_text(CONF.replace("split: {train: 0.6, val: 0.2, test: 0.2}", counts))
     rows, _, err = runs("load", "--data", "short.csv", "--models", "naive", "--horizon", "4")
     assert rows[0]["n_windows"] == 40 - 4 + 1
-    assert "gives way to shares of 0.7, 0.1 and 0.2" in " ".join(err.split())
+    assert "the shares 0.7, 0.1 and 0.2 replace the split" in " ".join(err.split())
 
 
 def test_daily_data_of_another_field_need_no_configuration(runs):
@@ -245,7 +245,7 @@ def test_daily_data_of_another_field_need_no_configuration(runs):
     days.assign(shop="x").to_csv("shop.csv", index=False)
     rows, _, err = runs("load", "--data", "shop.csv", "--models", "seasonal_naive", "linear")
     assert [r["n_windows"] for r in rows] == [77, 77, 75, 75]
-    assert "left out, as they hold no numbers: 'shop'" in err
+    assert "left out, because they hold no numbers: 'shop'" in err
     values = days[["visits", "sales"]].to_numpy()
     scaled = (values - values[:280].mean(axis=0)) / values[:280].std(axis=0)
     errors = [scaled[o : o + 4] - scaled[o - 7 : o - 3] for o in range(320, 397)]
@@ -278,12 +278,12 @@ def test_a_copy_of_a_published_file_goes_by_its_name(etth1_path, tmp_path):
         (["load", "--models", "arima"], 2, "known are informer, naive, seasonal_naive, linear"),
         (["load", "--tune", "tune.n_trials=0"], 2, "add tune.n_trials=8"),
         (["load", "model.d_modl=3"], 2, "did you mean d_model"),
-        (["load", "--output", "load.csv"], 2, "holds no rows of a benchmark"),
+        (["load", "--output", "load.csv"], 2, "has no benchmark results"),
         (["load", "--horizon", "90", "--models", "naive"], 1, "hold no window of"),
         (["load", "--data", "nowhere.csv"], 1, "there is no file 'nowhere.csv'"),
         (["load", "benchmark.from_horizon={4: {model.d_model: 3}}"], 2, "d_model"),
         (["load", "benchmark.horizons=[0]"], 2, "a horizon is below 1"),
-        (["load", "baselines.models=[naive, naive]"], 2, "names one more than once"),
+        (["load", "baselines.models=[naive, naive]"], 2, "names a baseline more than once"),
     ],
 )
 def test_a_mistake_is_told_in_one_line(fails, argv, status, message):

@@ -134,7 +134,7 @@ def test_vintages_can_be_named_by_cutoff_or_file(store, home, tmp_path, capsys):
     record = run("explain-change", "mixed", *by_file)
     assert record["before"]["path"] == str(first.path)
     assert main(["explain-change", "mixed", "--before", "2024-01-02"]) == 2
-    assert "nothing was forecast from 2024-01-02" in capsys.readouterr().err
+    assert "there is no forecast with the cutoff 2024-01-02" in capsys.readouterr().err
     assert main(["explain-change", "mixed", "--before", "yesterday-ish"]) == 2
     assert "neither a file" in capsys.readouterr().err
 
@@ -178,7 +178,7 @@ def test_one_vintage_alone_cannot_be_compared(store, home, tmp_path, capsys):
     assert "there is no forecast in" in capsys.readouterr().err
     run("forecast", "mixed", "--output", str(own))
     assert main(argv) == 1
-    assert "there is none before it" in capsys.readouterr().err
+    assert "there is no earlier one" in capsys.readouterr().err
 
 
 def test_what_was_known_at_a_time(store, home, tmp_path, capsys):
@@ -207,4 +207,4 @@ def test_before_anything_was_known_is_a_clear_failure(store, home, capsys):
     assert "at 2001-01-01 00:00:00 (UTC) no forecast was known of" in text
     assert "mixed" in text
     assert main(["forecasts", "as-of", "whenever"]) == 2
-    assert "TIME 'whenever' is no time" in capsys.readouterr().err
+    assert "TIME 'whenever' is not a time" in capsys.readouterr().err

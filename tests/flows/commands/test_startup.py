@@ -32,15 +32,15 @@ CALLS = {
     "retrain --help": (0, ""),
     "reference --help": (0, ""),
     "data list": (0, ""),
-    "deployments": (1, "is not what conf/ makes"),
+    "deployments": (1, "does not match conf/"),
     "forecasts as-of 2024-01-01": (1, "no forecast was known"),
-    "forecasts as-of yesterdayish": (2, "TIME 'yesterdayish' is no time"),
+    "forecasts as-of yesterdayish": (2, "TIME 'yesterdayish' is not a time"),
     "nonsense": (2, "invalid choice: 'nonsense'"),
     "retrain nyc-weather modle.d_model=8": (2, "modle"),
-    "forecast nyc-weather --as-of soon": (2, "--as-of 'soon' is no time"),
+    "forecast nyc-weather --as-of soon": (2, "--as-of 'soon' is not a time"),
     "backtest nyc-weather --refit-every 3": (2, "Add --roll FILE"),
     "setup-automations --webhook nowhere": (2, "is no URL"),
-    "data fetch ETTh3": (2, "no data set is known as 'ETTh3'"),
+    "data fetch ETTh3": (2, "there is no data set named 'ETTh3'"),
 } | {
     line: answer
     for name in (

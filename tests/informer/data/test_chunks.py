@@ -60,14 +60,14 @@ def test_a_frame_without_ids_is_one_chunk(rows, tmp_path):
 def test_series_that_stand_apart_are_refused(rows, tmp_path):
     path = tmp_path / "rows.parquet"
     pd.concat([rows.iloc[40:], rows.iloc[:40]]).to_parquet(path, index=False)
-    with pytest.raises(FrameError, match="series 'a' stands after 'e'; rows that are"):
+    with pytest.raises(FrameError, match="series 'a' comes after 'e'; rows that are"):
         list(series_chunks(path, FRAME))
 
 
 def test_rows_of_no_series_are_refused(rows, tmp_path):
     path = tmp_path / "rows.parquet"
     rows.assign(unique_id=rows["unique_id"].where(rows.index != 50)).to_parquet(path, index=False)
-    with pytest.raises(FrameError, match="lacks a series name"):
+    with pytest.raises(FrameError, match="has a row without a series name"):
         list(series_chunks(path, FRAME))
 
 

@@ -67,13 +67,16 @@ def test_a_gap_longer_than_allowed_names_series_column_time_and_mend():
         (lambda f: f.iloc[:0], "no rows"),
         (lambda f: f.assign(y="much"), r"'y' must hold numbers.*'much' in row 0"),
         (lambda f: f.assign(x=np.inf), "'x' holds infinite values"),
-        (lambda f: pd.concat([f, f.iloc[[3]]]), "repeat the time of another, first 2024-01-01 03"),
-        (lambda f: f.assign(ds="soon"), "'ds' must hold times, but 'soon' is none"),
-        (lambda f: f.assign(y=np.nan), "'y' of series 'a' holds no value at all"),
-        (lambda f: f.assign(unique_id=None), "lacks a series name in row 0"),
+        (
+            lambda f: pd.concat([f, f.iloc[[3]]]),
+            "the time of an earlier row, the first at 2024-01-01 03",
+        ),
+        (lambda f: f.assign(ds="soon"), "'ds' must hold times, but 'soon' is not a time"),
+        (lambda f: f.assign(y=np.nan), "'y' of series 'a' has no values"),
+        (lambda f: f.assign(unique_id=None), "has no series name in row 0"),
         (
             lambda f: f.assign(ds=f["ds"].where(f.index != 1, f["ds"] + pd.Timedelta("7min"))),
-            "2024-01-01 01:07:00 lies off the 'h' grid",
+            "2024-01-01 01:07:00 is not on the 'h' grid",
         ),
     ],
 )

@@ -46,7 +46,7 @@ def test_a_constant_channel_becomes_zero_and_comes_back(constant):
 def test_a_channel_never_observed_is_refused(values):
     observed = np.ones(values.shape, dtype=bool)
     observed[:, 1] = False
-    with pytest.raises(FrameError, match="channel 1 has no observed value among 200"):
+    with pytest.raises(FrameError, match="channel 1 has no observed value in the 200"):
         StandardScaler.fit(values, observed)
 
 

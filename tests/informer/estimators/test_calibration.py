@@ -152,9 +152,7 @@ def test_a_target_that_was_never_observed_gets_the_intervals_of_the_others_and_i
 
 def test_validation_rows_without_one_observed_value_are_refused():
     values, _ = noise(3_000)
-    with pytest.raises(
-        FrameError, match=r"not one value of target 0, target 1 was observed in .* 696"
-    ):
+    with pytest.raises(FrameError, match=r"no value of target 0, target 1 was observed in .* 696"):
         calibrated(Flat(), values, observed=np.zeros(values.shape, bool))
 
 

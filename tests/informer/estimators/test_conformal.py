@@ -107,5 +107,5 @@ def test_what_was_never_observed_takes_the_spread_of_its_other_steps_else_of_oth
 
 
 def test_no_residual_at_all_is_refused():
-    with pytest.raises(ValueError, match="no residual"):
+    with pytest.raises(ValueError, match="at least one residual"):
         offsets(torch.full((3, 1, 2, 1), torch.nan), ENDS)

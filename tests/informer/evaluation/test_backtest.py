@@ -53,7 +53,7 @@ def test_scores_equal_those_of_forecasting_each_cutoff_by_itself(models):
     np.testing.assert_allclose(found.scores["mse"], by_step, rtol=1e-4)
 
 
-def test_a_stride_takes_every_so_manieth_origin(models):
+def test_a_stride_takes_every_nth_origin(models):
     assert backtest(models, rows(), TEST, stride=10).n_windows == 4
 
 

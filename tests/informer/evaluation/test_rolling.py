@@ -90,7 +90,7 @@ def test_rows_that_begin_too_late_are_refused_with_both_dates(linear):
     history, future = parts(rows())
     with pytest.raises(FrameError, match=r"begin at 2024-01-09 08.*begin at 2024-01-09 10"):
         roll(linear, history, future[2:])
-    with pytest.raises(FrameError, match="rows between"):
+    with pytest.raises(FrameError, match="rows in between"):
         roll(linear, history, future[2:], allow_overlap=True)
 
 
@@ -252,12 +252,12 @@ FAULTS = {
     "a longer step": (lambda f: f[::2], "come every 0 days 02:00:00, .* steps of 'h'"),
     "a shorter step": (
         lambda f: f.assign(ds=f["ds"].min() + (f["ds"] - f["ds"].min()) / 4),
-        "off the 'h' grid",
+        "not on the 'h' grid",
     ),
     "a long gap": (lambda f: f.drop(index=range(210, 220)), "max_gap=6"),
     "text": (lambda f: f.assign(load="much"), "must hold numbers"),
     "no rows": (lambda f: f[:0], "rolling rows: the frame has no rows"),
-    "a repeated time": (lambda f: pd.concat([f, f[3:4]]), "repeat the time"),
+    "a repeated time": (lambda f: pd.concat([f, f[3:4]]), "have the time of an earlier row"),
 }
 
 

@@ -204,7 +204,7 @@ def test_instance_norm_survives_a_constant_channel():
 def test_settings_that_cannot_work_are_named():
     with pytest.raises(ConfigError, match=r"instance_norm.*enc_in"):
         Informer(replace(SMALL, instance_norm=True, c_out=4))
-    with pytest.raises(ConfigError, match="seq_len=3 cannot be halved"):
+    with pytest.raises(ConfigError, match="seq_len=3 is too short to be halved"):
         Informer(replace(SMALL, model="informerstack", e_layers=(3, 2, 1), seq_len=3, label_len=2))
 
 

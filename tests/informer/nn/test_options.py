@@ -94,7 +94,9 @@ def test_any_options_and_odd_lengths_run_and_backends_agree(
 
 
 def test_an_impossible_stack_names_its_tokens():
-    with pytest.raises(ConfigError, match="seq_len=24, 3 tokens of 8 rows, cannot be halved"):
+    with pytest.raises(
+        ConfigError, match="seq_len=24, 3 tokens of 8 rows, is too short to be halved"
+    ):
         Informer(replace(SMALL, model="informerstack", e_layers=(3, 2, 1), patch_len=8))
 
 
@@ -185,7 +187,7 @@ def test_patches_hold_every_row_in_order_and_fill_up_with_the_outermost(n_rows, 
 @pytest.mark.parametrize(
     ("setting", "message"),
     [
-        ({"highway": "blend_seen", "padding": 1}, "padding=1 would not.*or highway to blend"),
+        ({"highway": "blend_seen", "padding": 1}, "padding=1 has no effect.*or highway to blend"),
         ({"highway": "mean"}, "use one of none, ridge, blend"),
         ({"patch_len": 0}, "patch_len is 0"),
         ({"channel_independent": True, "dec_in": 2}, "c_out=3 channels from its own past"),

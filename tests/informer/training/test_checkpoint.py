@@ -270,13 +270,15 @@ def test_a_damaged_checkpoint_is_refused(tmp_path, windows, damage):
     path = tmp_path / "last.ckpt"
     content = path.read_bytes()
     path.write_bytes(content[: len(content) // 2] if damage == "half" else damage)
-    with pytest.raises(CheckpointError, match=r"last\.ckpt is missing, damaged or no checkpoint"):
+    with pytest.raises(
+        CheckpointError, match=r"last\.ckpt is missing, damaged or not a checkpoint"
+    ):
         fit(make_network(), *windows, CONFIG, checkpoint_dir=tmp_path)
 
 
 def test_a_pickle_that_would_run_code_is_refused(tmp_path, windows):
     torch.save({"format": 1, "identity": {}, "weights": Path("/")}, tmp_path / "last.ckpt")
-    with pytest.raises(CheckpointError, match="damaged or no checkpoint"):
+    with pytest.raises(CheckpointError, match="damaged or not a checkpoint"):
         fit(make_network(), *windows, CONFIG, checkpoint_dir=tmp_path)
 
 

@@ -182,7 +182,7 @@ def test_windows_without_an_observed_value_count_nothing_and_must_not_be_all():
     assert len(known.with_truth()) == len(known) - 20 + 3
     results = [fit(make_network(), windows, val, CONFIG) for windows in (known, known.with_truth())]
     assert without_seconds(results[0].history) == without_seconds(results[1].history)
-    with pytest.raises(TrainingError, match=r"not one value was observed .* of the 30 val windows"):
+    with pytest.raises(TrainingError, match=r"no value was observed .* of the 30 val windows"):
         fit(make_network(), train, replace(val, observed=torch.zeros_like(val.observed)), CONFIG)
 
 
@@ -202,7 +202,7 @@ def test_a_device_that_is_not_there_is_refused(windows):
 
 def test_without_a_compiler_training_warns_and_runs(windows, monkeypatch):
     monkeypatch.setattr("shutil.which", lambda name: None)
-    with pytest.warns(UserWarning, match="training runs uncompiled"):
+    with pytest.warns(UserWarning, match="training is not compiled"):
         result = fit(make_network(), *windows, replace(CONFIG, compile=True))
     assert len(result.history) == 3
 

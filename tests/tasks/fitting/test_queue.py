@@ -250,6 +250,6 @@ def test_the_reconciler_puts_back_what_was_cut_off_and_nothing_else(registry, ho
         return 0.6
 
     queue.work(1, objective)
-    assert [one.reason for one in closed] == ["its MLflow run is over"] * closes
+    assert [one.reason for one in closed] == ["its MLflow run has ended"] * closes
     assert states(queue) == ["FAIL"] * closes + ["COMPLETE"]
     assert queue.trials()[-1].params == FIRST

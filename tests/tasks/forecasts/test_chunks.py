@@ -60,7 +60,7 @@ def test_known_times_are_those_of_values_in_any_chunk(rows, tmp_path):
         times = known_times(path, FRAME, n_series)
         assert times.tolist() == rows["ds"][:N_HOURS].tolist()
         assert known_times(path, FRAME, n_series, rows["ds"][3])[-1] == rows["ds"][3]
-        with pytest.raises(SourceError, match=r"no row is as old as 2023.*begins at 2024-01-01"):
+        with pytest.raises(SourceError, match=r"there are no rows up to 2023.*begin at 2024-01-01"):
             known_times(path, FRAME, n_series, pd.Timestamp("2023-01-01"))
 
 
@@ -138,7 +138,7 @@ def test_a_worker_that_does_not_share_the_folders_says_so(rows, path, forecaster
     seen = keep_seen(path, forecaster, ForecastConfig(), Home(tmp_path), rows["ds"].max())
     (chunk,) = chunks_of(seen, forecaster, tmp_path)
     seen.path.unlink()
-    with pytest.raises(StoreError, match=r"worker of the forecast does not see .* under the same"):
+    with pytest.raises(StoreError, match=r"worker of the forecast cannot see .* at the same"):
         forecast_chunk.fn(chunk)
 
 

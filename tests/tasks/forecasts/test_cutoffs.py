@@ -80,7 +80,7 @@ def test_rows_that_only_later_ones_made_were_not_known():
     assert known.index.tolist() == list(range(len(known)))
     alone = known_rows(series("a", 10)[["ds", "y"]], FrameConfig(id_column=None))
     assert len(alone) == 10
-    with pytest.raises(SourceError, match="no row is as old as 2023"):
+    with pytest.raises(SourceError, match="there are no rows up to 2023"):
         known_rows(rows, FRAME, pd.Timestamp("2023-01-01"))
 
 

@@ -69,7 +69,7 @@ def test_too_few_cutoffs_are_said_and_are_no_failure():
     found = weigh(metrics(three(30, 0.1)), three(30, 0.1), config())
     contest = found.over_champion["informer"]
     assert contest.chance is None
-    assert "30 rolling origins cannot tell" in contest.cannot_tell
+    assert "30 rolling origins are too few to tell" in contest.cannot_tell
     none = weigh(metrics(three(30, 0.1)), three(30, 0.1), config("promote.test=none"))
     assert none.over_champion["informer"].cannot_tell == ""
 

@@ -75,7 +75,7 @@ def test_a_rollback_needs_something_to_go_back_to(registry):
     with pytest.raises(RegistryError, match="no champion to roll back"):
         rollback(NAME, registry.home)
     promote_version(NAME, "1", registry.home)
-    with pytest.raises(RegistryError, match="the first that serves"):
+    with pytest.raises(RegistryError, match="the first champion"):
         rollback(NAME, registry.home)
 
 

@@ -54,7 +54,7 @@ def test_too_few_forecasts_or_no_promise_is_never_degraded_and_says_so():
     assert "3 are needed" in sentence
     found, sentence = judge_errors(errors(9.0, 0.0), Promised("4"), SETTINGS)
     assert not found
-    assert "version 4 carries no errors of a backtest" in sentence
+    assert "version 4 has no recorded errors on the test rows" in sentence
 
 
 @pytest.mark.parametrize(
@@ -73,7 +73,7 @@ def test_many_channels_are_counted_and_not_all_named():
     assert "and 3 more" in sentence
     found, sentence = judge_drift(drift(np.nan, np.nan), SETTINGS)
     assert not found
-    assert "no drift told" in sentence
+    assert "drift is unknown" in sentence
 
 
 def test_both_halves_come_with_their_sentence():

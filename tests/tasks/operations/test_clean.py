@@ -63,7 +63,7 @@ def test_what_nobody_used_is_removed_and_the_rest_stays(home):
 
 
 def test_less_than_a_day_is_refused(home):
-    with pytest.raises(ConfigError, match="1 or more; got 0"):
+    with pytest.raises(ConfigError, match="--older-than is 0; it must be at least 1 day"):
         clean_home(home, 0)
 
 

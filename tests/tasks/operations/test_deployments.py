@@ -85,6 +85,12 @@ def test_two_pipelines_of_one_name_are_refused(home, capsys):
     assert "two pipelines are named 'tiny'" in capsys.readouterr().err
 
 
+def test_no_pipeline_takes_the_name_of_the_reconciler_s_deployment(home, capsys):
+    (home.conf_dir / "tiny.yaml").write_text(CONF + "name: all\n")
+    assert main(["deployments"]) == 2
+    assert "a pipeline is named 'all'" in capsys.readouterr().err
+
+
 def test_the_form_has_a_meaning_for_every_field_and_a_default_for_what_may_be_left_out():
     schema = parameter_schema(retrain).model_dump()
     definitions = schema["definitions"]

@@ -64,10 +64,10 @@ def test_the_data_may_be_named_anew(tmp_path):
 @pytest.mark.parametrize(
     ("flags", "named"),
     [
-        ({"dmodel": 8}, "dmodel: no such flag"),
+        ({"dmodel": 8}, "dmodel: the reference implementation has no such flag"),
         ({"data": "ETTh9"}, "ETTh9"),
         ({"d_model": "wide"}, "d_model is 'wide'"),
-        ({"d_model": [8]}, "wrong kind"),
+        ({"d_model": [8]}, "wrong type"),
         ({"model": "former"}, "model is 'former'"),
     ],
 )

@@ -176,7 +176,7 @@ CONTRADICTIONS = {
     "outputs": (["--features", "MS", "--c_out", "3"], "--c_out 3 contradicts the data"),
     "step": (["--freq", "15min"], "--freq 15min contradicts .*a.csv, whose rows are one h apart"),
     "other letter": (["--freq", "d"], "--freq d contradicts"),
-    "no step": (["--freq", "often"], "'often', which names no step"),
+    "no step": (["--freq", "often"], "'often', which is not a time step"),
     "target": (["--target", "OT", "--features", "S"], "target 'OT' is not among the columns"),
     "target left out": (["--cols", "heat", "--features", "MS"], "columns of --cols: heat"),
     "columns": (["--cols", "heat", "rain"], "--cols names rain"),
@@ -187,7 +187,7 @@ CONTRADICTIONS = {
     "repetitions": (["--itr", "0"], "--itr is 0"),
     "refit": (["--refit_every", "0"], "--refit_every is 0"),
     "word": (["--des", "a/b"], "--des is 'a/b'"),
-    "zone": (["--time_zone", "Nowhere"], "names no zone"),
+    "zone": (["--time_zone", "Nowhere"], "is not a time zone"),
 }
 
 
@@ -199,7 +199,9 @@ def test_flags_that_contradict_each_other_or_the_data_are_refused(make, name):
 
 
 def test_repeated_times_and_long_gaps_are_named(make):
-    with pytest.raises(FrameError, match=r"1 rows repeat .* first 2024-01-31 05:00:00"):
+    with pytest.raises(
+        FrameError, match=r"1 rows have the time of .* first at 2024-01-31 05:00:00"
+    ):
         make(pd.concat([table(), table().iloc[[5]]]))
     with pytest.raises(FrameError, match=r"missing for 9 steps up to 2024-01-31 18:00:00"):
         make(table().drop(index=range(10, 19)))

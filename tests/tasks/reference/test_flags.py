@@ -97,7 +97,7 @@ def test_the_loss_may_be_written_in_capitals():
         (["--data", "ETTh3"], "invalid choice: 'ETTh3'"),
         (["--features", "SM"], "--features: invalid choice: 'SM'"),
         (["--padding", "2"], "--padding: invalid choice: 2"),
-        (["--s_layers", "3;2"], "'3;2' is no list of whole numbers"),
+        (["--s_layers", "3;2"], "'3;2' is not a list of whole numbers"),
         (["--d_model", "wide"], "--d_model: invalid int value: 'wide'"),
         (["--lradj", "type3"], "invalid choice: 'type3'"),
     ],

@@ -99,7 +99,7 @@ def test_once_the_series_has_moved_retraining_beats_never_retraining(moved):
     # A gain that began once, in 28 forecasts, is one event: no policy is recommended for it.
     advice = recommend(found, stream, level=0.05)
     assert advice.policy is None
-    assert "28 rolling origins cannot tell a gain from chance" in advice.reason
+    assert "28 rolling origins are too few to tell a gain from chance" in advice.reason
 
 
 def test_counts_of_an_outcome_are_those_of_its_retrainings_and_of_who_served(moved):
@@ -190,9 +190,9 @@ def test_an_alarm_leads_to_one_retraining_a_window_and_each_kind_to_its_own():
 @pytest.mark.parametrize(
     ("names", "told"),
     [
-        (["weekly"], "'weekly'; expected never, drift, or a time such as 7d"),
+        (["weekly"], "'weekly'; use never, drift, or a time such as 7d"),
         (["7d", "7d"], "more than once"),
-        (["6h"], "more often than there is a forecast"),
+        (["6h"], "more often than it forecasts"),
         (["-3d"], "'-3d'"),
     ],
 )
@@ -233,20 +233,20 @@ def test_a_replay_begins_where_the_test_part_ends_if_rows_follow_else_where_it_b
     assert "316 steps after it" in why
     start, why = default_start(split, TIMES[504], CONFIG)
     assert start == TIMES[400]
-    assert "no row follows" in why
+    assert "No rows follow" in why
 
 
 def test_too_little_before_the_start_or_nothing_after_it_is_told():
     frame, every = CONFIG.frame, cadence(CONFIG)
-    with pytest.raises(ConfigError, match="no row to play"):
+    with pytest.raises(ConfigError, match="no rows to play"):
         Stream.begin(rows(), frame, TIMES[-3], every, 6)
-    with pytest.raises(ConfigError, match="no row to play"):
+    with pytest.raises(ConfigError, match="no rows to play"):
         Stream.begin(rows(), frame, TIMES[-1] + pd.Timedelta(days=9), every, 6)
-    with pytest.raises(ConfigError, match="no row known before"):
+    with pytest.raises(ConfigError, match="has no row before it"):
         Stream.begin(rows(), frame, TIMES[0], every, 6)
     with pytest.raises(ConfigError, match=r"too few for a model.*--start"):
         split_of(rows()[:100], CONFIG.split, CONFIG)
     with pytest.raises(
-        ConfigError, match=r"24 steps before .* are left to train; a window takes 30"
+        ConfigError, match=r"24 steps before .* are left to train, but a window needs 30"
     ):
         split_of(rows()[:144], CONFIG.split, CONFIG)

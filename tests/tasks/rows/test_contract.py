@@ -109,8 +109,8 @@ def test_a_contract_that_names_more_columns_than_a_run_models_fits() -> None:
 @pytest.mark.parametrize(
     ("frame", "message"),
     [
-        (FrameConfig(columns=("y", "z")), r"says nothing of the columns \['z'\]"),
-        (FrameConfig(id_column="station"), r"says nothing of the columns \['station'\]"),
+        (FrameConfig(columns=("y", "z")), r"does not describe the columns \['z'\]"),
+        (FrameConfig(id_column="station"), r"does not describe the columns \['station'\]"),
         (FrameConfig(time_column="y"), "'y' must be time but is number"),
         (FrameConfig(columns=("ds",), target="ds"), "'ds' must be number but is time"),
         (FrameConfig(freq="15min"), r"freq='h'.*frame\.freq='15min'"),

@@ -50,9 +50,9 @@ def test_a_configuration_is_found_by_stem_and_by_file_name(conf_dir, name):
         ("frame.freq=fortnight", "freq"),
         ("split.val=0.9", "sum to"),
         ("tune.space={}", None),
-        ("tune.space={model.depth: {choices: [1]}}", r"model\.depth is no field that can be"),
+        ("tune.space={model.depth: {choices: [1]}}", r"model\.depth cannot be"),
         ("tune.space={model.d_ff: {low: 9, high: 3}}", "low < high"),
-        ("model.d_model", "is no override; write key=value"),
+        ("model.d_model", "is not an override; write key=value"),
         ("name=Two Words", "name"),
     ],
 )
@@ -65,7 +65,7 @@ def test_a_mistake_is_named_with_its_path_and_its_mend(conf_dir, override, messa
 
 
 def test_an_unknown_configuration_lists_those_there_are(conf_dir):
-    with pytest.raises(ConfigError, match=r"no configuration 'row'.*known are rows"):
+    with pytest.raises(ConfigError, match=r"no configuration 'row'.*there are: rows"):
         load_config("row", conf_dir=conf_dir)
 
 
@@ -116,7 +116,7 @@ def test_a_configuration_says_only_what_differs_from_the_one_that_it_extends(con
 def test_configurations_that_extend_one_another_are_refused(conf_dir):
     (conf_dir / "a.yaml").write_text("extends: b\n")
     (conf_dir / "b.yaml").write_text("extends: a\n")
-    with pytest.raises(ConfigError, match="extends a, which extends it in turn"):
+    with pytest.raises(ConfigError, match=r"extends a, which extends .* again"):
         load_config("a", conf_dir=conf_dir)
     (conf_dir / "c.yaml").write_text("extends: nowhere\n")
     with pytest.raises(ConfigError, match="there is no configuration 'nowhere'"):

@@ -127,7 +127,7 @@ def test_an_old_name_beside_its_successor_is_refused_and_the_message_says_which_
     conf_dir, old, new
 ):
     (name,) = new
-    message = rf"and {re.escape(name)} say the same thing\. Drop .*, and keep {re.escape(name)}"
+    message = rf"and {re.escape(name)} mean the same\. Remove .*, and keep {re.escape(name)}"
     (conf_dir / "rows.yaml").write_text(text_of(old | new))
     with pytest.raises(ConfigError, match=rf"rows\.yaml: .*{message}"):
         load_config("rows", conf_dir=conf_dir)
@@ -145,7 +145,7 @@ def test_the_command_line_ends_with_status_2_for_both_names(conf_dir, monkeypatc
     )
     monkeypatch.setenv("INFORMER_HOME", str(conf_dir))
     assert main(["models", "list", "rows"]) == 2
-    assert "Drop baselines.season, which is retired" in capsys.readouterr().err
+    assert "Remove baselines.season, which is retired" in capsys.readouterr().err
 
 
 def test_a_later_layer_wins_in_either_spelling(conf_dir):
@@ -212,7 +212,7 @@ def test_every_combination_of_the_old_highway_has_a_choice_or_is_told_the_neares
         ("forecast.engine=ray", "use one of sequential, dask"),
         ("forecast.n_workers=0", "n_workers is 0; write forecast.dask=2"),
         ("forecast.dask_address=tcp://host:8786", "Write forecast.dask=tcp://host:8786 for"),
-        ("forecast={engine: dask, dask_address: host}", "forecast.dask: 'host' is no place"),
+        ("forecast={engine: dask, dask_address: host}", "forecast.dask: 'host' is not valid here"),
         ("baselines.season=0", "season is 0; it must be at least 1"),
         ("tune.space={train.shrink: {low: 0, high: 1}}", "train.shrink takes choices"),
     ],
@@ -267,7 +267,7 @@ def test_a_search_space_in_a_file_may_have_old_names_and_one_without_use_is_left
     assert isinstance(config.tune.space, dict)
     assert list(config.tune.space) == ["model.highway"]
     both = "{model.highway: {choices: [none]}, train.shrink: {choices: [true]}}"
-    with pytest.raises(ConfigError, match=r"tune\.space: train\.shrink and model\.highway say"):
+    with pytest.raises(ConfigError, match=r"tune\.space: train\.shrink and model\.highway mean"):
         load_config("rows", [f"tune.space={both}"], conf_dir=conf_dir)
 
 
