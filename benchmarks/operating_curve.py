@@ -1,6 +1,6 @@
 """How often the gate is right: from simulated forecasts to its verdict.
 
-    python benchmarks/operating_curve.py [--repeats 200] [--figure docs/images/operating-curve.png]
+    python benchmarks/operating_curve.py [--repeats 400] [--figure docs/images/operating-curve.png]
 
 Both models err by what nobody could foresee, which is the same for both, and by errors of their
 own, which last for a while. A challenger is better or worse by a share of its mean squared error.
@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import argparse
 import math
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -127,7 +128,7 @@ def worlds() -> Iterator[World]:
 
 def curve(world: World, config: RunConfig, repeats: int) -> list[dict[str, object]]:
     """A row for each quality of the challenger, and of a baseline in its place."""
-    n = repeats if world.n_series < 1000 else max(20, repeats // 4)
+    n = max(20, repeats // {1: 1, 100: 3, 1000: 12}[world.n_series])
     found = []
     for role in ("challenger", "baseline"):
         for quality in QUALITIES if role == "challenger" else (0.95, 1.0, 1.05):
@@ -136,6 +137,8 @@ def curve(world: World, config: RunConfig, repeats: int) -> list[dict[str, objec
                 models = {CHALLENGER_NAME: 1.5, BASELINE: quality, CHAMPION_NAME: 1.0}
             made = [verdict_of(windows_of(world, models, seed), config) for seed in range(n)]
             verdicts, gains = zip(*made, strict=True)
+            print(world, role, quality, {kind: verdicts.count(kind) for kind in set(verdicts)},
+                  file=sys.stderr, flush=True)  # fmt: skip
             gain, spread = float(np.mean(gains)), float(np.std(gains, ddof=1))
             level = norm.isf(config.promote.level)
             found.append({
@@ -181,7 +184,7 @@ def _shown(value: object) -> str:
 def main() -> None:
     """Simulate, print the table, keep it and the figure."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--repeats", type=int, default=200)
+    parser.add_argument("--repeats", type=int, default=400)
     parser.add_argument("--figure", type=Path, default=None)
     args = parser.parse_args()
     overrides = [f"model.pred_len={P}", "promote.spread_seeds=0"]

@@ -13,7 +13,8 @@ from tasks.reference.flags import SPECS
 
 DOCS = Path(__file__).parents[1] / "docs"
 PAGE = (DOCS / "from-reference.md").read_text(encoding="utf-8")
-COMMANDS = [line for line in PAGE.splitlines() if line.startswith(".venv/bin/informer ")]
+LINES = PAGE.replace("\\\n", "").splitlines()  # a command may go on in the next line
+COMMANDS = [line for line in LINES if line.startswith(".venv/bin/informer ")]
 
 
 def options() -> set[str]:

@@ -100,7 +100,7 @@ class ClosedFormLinear:
 
         def solved(penalty: float, cross: Tensor) -> Tensor:
             weight: Tensor = torch.linalg.solve(gram + penalty * n_rows * identity, cross).float()
-            return weight
+            return weight.contiguous()  # as it is when read back, so that products round alike
 
         cross += _unobserved(train, partial(solved, PENALTIES[0]), cross)
         candidates = [cls(weight=solved(penalty, cross)) for penalty in PENALTIES]

@@ -13,7 +13,7 @@ import numpy.typing as npt
 import pandas as pd
 import torch
 
-from informer.data import Panel, regular_panel
+from informer.data import Panel, horizon_rows, regular_panel
 from informer.errors import FrameError
 from informer.evaluation.origins import OriginLog
 from informer.evaluation.scoring import mase_scales, measured, score_windows
@@ -187,7 +187,7 @@ def _examples(
         for window in _apart(np.flatnonzero(series == i), first, n_steps)[:n_examples]
     ]
     table = forecaster.forecast_from(panel, origins[chosen])
-    rows = first[chosen][:, None] + np.arange(n_steps)  # (n, P)
+    rows = horizon_rows(first[chosen], n_steps)  # (n, P)
     truth = measured(panel, len(config.frame.targets))[rows]  # (n, P, C_t)
     table.insert(3, "y", truth.transpose(0, 2, 1).ravel())
     return table

@@ -10,7 +10,7 @@ import numpy.typing as npt
 import pandas as pd
 import torch
 
-from informer.data import Panel, series_names
+from informer.data import Panel, horizon_rows, series_names
 from informer.evaluation.metrics import score_table, seasonal_scale, summarize
 from informer.evaluation.origins import OriginLog
 from informer.forecaster import Forecaster
@@ -67,7 +67,7 @@ def score_windows(
     for part in torch.split(origins, size):
         first = part.numpy()
         forecast, quantiles = forecaster.forecast_windows(panel, part)
-        came = truth[first[:, None] + np.arange(n_steps)]
+        came = truth[horizon_rows(first, n_steps)]
         table = score_by_series(
             came, forecast, quantiles, config.quantiles, scales, panel.series_of(first), names
         )

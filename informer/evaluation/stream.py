@@ -13,7 +13,7 @@ import pandas as pd
 import torch
 
 from informer.config import FrameConfig
-from informer.data import Panel, regular_panel, series_names
+from informer.data import Panel, horizon_rows, regular_panel, series_names
 from informer.errors import ConfigError
 from informer.evaluation.churn import forecast_churn
 from informer.evaluation.metrics import summarize
@@ -140,7 +140,7 @@ class Stream:
             values = table[column].to_numpy(dtype=np.float64)
             return values.reshape(shape).transpose(0, 2, 1)  # (S, P, C_t)
 
-        truth = measured(self.panel, n_targets)[first[:, None] + np.arange(self.n_ahead)]
+        truth = measured(self.panel, n_targets)[horizon_rows(first, self.n_ahead)]
         quantiles = np.stack([windows(f"y_hat_q{level * 100:g}") for level in levels], axis=1)
         names = series_names(self.panel.ids, self.frame)
         scores = score_by_series(

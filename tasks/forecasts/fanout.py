@@ -24,7 +24,7 @@ from prefect.settings import PREFECT_API_URL, temporary_settings
 from informer.errors import ConfigError
 from informer.forecaster import Forecaster
 from tasks.forecasts.chunks import read_groups
-from tasks.runs import BACK_OFF_S, is_passing
+from tasks.runs import RETRIES
 from tasks.settings import ForecastConfig, PipelineError, StoreError
 
 __all__ = ["Chunk", "Part", "check_engine", "forecast_chunk", "known_api", "run_chunks"]
@@ -88,9 +88,7 @@ def check_engine(config: ForecastConfig) -> None:
     task_run_name="chunk {chunk.number} of {chunk.n_chunks}",
     cache_policy=NO_CACHE,
     persist_result=False,
-    retries=len(BACK_OFF_S),
-    retry_delay_seconds=BACK_OFF_S,
-    retry_condition_fn=is_passing,
+    **RETRIES,
 )
 def forecast_chunk(chunk: Chunk) -> Part:
     """Forecast a chunk and write its part, which is stamped once all of them are complete.

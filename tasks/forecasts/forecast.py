@@ -35,12 +35,11 @@ from tasks.forecasts.vintages import (
 from tasks.models import Served, champion_version, load_version
 from tasks.rows import Read
 from tasks.runs import (
-    BACK_OFF_S,
     MAX_SERIES,
+    RETRIES,
     data_asset,
     forecast_asset,
     forecast_fan,
-    is_passing,
     log_figure,
     model_asset,
     png_data_uri,
@@ -176,9 +175,7 @@ def write_forecast(
         forecast_asset(config.name),
         asset_deps=[model_asset(config.name), data_asset(config.name)],
         name="forecast",
-        retries=len(BACK_OFF_S),
-        retry_delay_seconds=BACK_OFF_S,
-        retry_condition_fn=is_passing,
+        **RETRIES,
     )(_forecast)
     asked = None if as_of is None else Values.of(read, as_of)
     return made(rows_path, config, home, asked, run_id, version)

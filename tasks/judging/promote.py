@@ -32,10 +32,9 @@ from tasks.models import (
 )
 from tasks.rows import Prepared
 from tasks.runs import (
-    BACK_OFF_S,
+    RETRIES,
     connect,
     data_asset,
-    is_passing,
     materialized,
     model_asset,
     resumed_run,
@@ -77,9 +76,7 @@ def judge(
 
 @task(
     name="promote",
-    retries=len(BACK_OFF_S),
-    retry_delay_seconds=BACK_OFF_S,
-    retry_condition_fn=is_passing,
+    **RETRIES,
     cache_policy=NO_CACHE,
     persist_result=False,
 )

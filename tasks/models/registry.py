@@ -29,9 +29,8 @@ from informer.forecaster import Forecaster
 from tasks.models.aliases import CHALLENGER, CHAMPION, by_alias, champion_version
 from tasks.rows import Prepared, read_rows
 from tasks.runs import (
-    BACK_OFF_S,
+    RETRIES,
     connect,
-    is_passing,
     resumed_run,
     ui_url,
 )
@@ -97,9 +96,7 @@ def require_champion(config: RunConfig, home: Home) -> Served:
 
 @task(
     name="register",
-    retries=len(BACK_OFF_S),
-    retry_delay_seconds=BACK_OFF_S,
-    retry_condition_fn=is_passing,
+    **RETRIES,
     cache_policy=NO_CACHE,
     persist_result=False,
 )

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from informer.data import long_targets
+from informer.data import horizon_rows, long_targets
 from informer.evaluation import mase_scales, measured, score_windows as score
 from informer.forecaster import Forecaster
 from tasks.reference.experiment import Experiment
@@ -54,7 +54,7 @@ def score_windows(forecaster: Forecaster, experiment: Experiment) -> Scored:
     test_start, n_targets = experiment.split.test_start, len(config.frame.targets)
     scales = mase_scales(panel, test_start, config.frame.season, n_targets)
     scores, forecast = score(forecaster, panel, origins, (forecaster.target_std, scales))
-    rows = origins.numpy()[:, None] + np.arange(config.model.pred_len)  # (N, P)
+    rows = horizon_rows(origins.numpy(), config.model.pred_len)  # (N, P)
     truth = measured(panel, n_targets)[rows]  # (N, P, C_t)
     pred, true = (_as_written(values, forecaster, experiment) for values in (forecast, truth))
     return Scored(pred, true, reference_metrics(pred, true), scores)

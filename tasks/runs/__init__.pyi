@@ -18,7 +18,7 @@ from .origin import (
     alive as alive,
     is_abandoned as is_abandoned,
 )
-from .passing import BACK_OFF_S as BACK_OFF_S, is_passing as is_passing
+from .passing import RETRIES as RETRIES
 from .plots import (
     BLACK as BLACK,
     BLUE as BLUE,

@@ -8,7 +8,7 @@ import urllib.error
 from collections.abc import Callable
 from typing import Any
 
-__all__ = ["BACK_OFF_S", "is_passing"]
+__all__ = ["RETRIES", "is_passing"]
 
 BACK_OFF_S: list[float] = [2, 10, 30]
 PASSING = {
@@ -88,3 +88,10 @@ RULES: dict[str, Callable[[BaseException], bool]] = {
     "sqlalchemy": _is_database_away,
     "mlflow": _is_unanswered,
 }
+
+RETRIES: dict[str, Any] = {
+    "retries": len(BACK_OFF_S),
+    "retry_delay_seconds": BACK_OFF_S,
+    "retry_condition_fn": is_passing,
+}
+"""Options of a Prefect task that is tried again where its failure may pass by itself."""

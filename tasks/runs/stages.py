@@ -31,7 +31,7 @@ from prefect.settings import get_current_settings
 from prefect.states import Completed
 from pydantic import TypeAdapter, ValidationError
 
-from tasks.runs.passing import BACK_OFF_S, is_passing
+from tasks.runs.passing import RETRIES
 from tasks.settings import Home, mark_used, replaced
 
 __all__ = ["Stage", "code_digest", "digest"]
@@ -162,9 +162,7 @@ class Stage(Generic[R]):
             name=self.name,
             task_run_name=label,
             timeout_seconds=timeout_s,
-            retries=len(BACK_OFF_S),
-            retry_delay_seconds=BACK_OFF_S,
-            retry_condition_fn=is_passing,
+            **RETRIES,
             cache_policy=NO_CACHE,
             persist_result=False,
         )(shown)()
