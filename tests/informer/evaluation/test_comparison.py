@@ -63,7 +63,8 @@ def test_an_overlap_that_is_not_told_is_found_in_the_losses(test):
 @pytest.mark.parametrize("test", TESTS)
 def test_origins_that_are_alike_for_too_long_are_refused(test):
     walk = np.random.default_rng(4).normal(size=16).cumsum()
-    with pytest.raises(EvidenceError, match=r"16 rolling .* up to 6 .* depend on each other, .* at least 24 are"):
+    message = r"16 rolling .* up to 6 .* depend on each other, .* at least 24 are"
+    with pytest.raises(EvidenceError, match=message):
         test(walk, 0 * walk, overlap=0)
     with pytest.raises(EvidenceError, match=r"11 rolling origins .* at least 12 are needed"):
         test(walk[:11], 0 * walk[:11], overlap=0)
