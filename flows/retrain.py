@@ -65,10 +65,10 @@ def retrain(config: RunConfig) -> Retrained:
         require_fresh(prepared.snapshot.path, config)
         trained = train_anywhere(prepared, config, run_id, home)
         evaluation = evaluate_model(prepared, trained, champion, run_id, home)
-        metrics = evaluation.metrics["informer"]
-        version = register(trained.model_dir, prepared, config.name, metrics, run_id, home)
 
         def decide() -> Decision:
+            errors, model_dir = evaluation.metrics["informer"], trained.model_dir
+            version = register(model_dir, prepared, config.name, errors, run_id, home)
             seeds = partial(errors_by_seed, prepared, trained, run_id, home)
             evidence, ruling = judge(evaluation, trained.config, seeds)
             ruling = approved(evidence, ruling, version, evaluation, config, run_id, home)
@@ -78,4 +78,4 @@ def retrain(config: RunConfig) -> Retrained:
         promotion = carry_out(decision, evaluation.baseline_dirs, prepared, config.name, home)
         serving = promotion.champion_version
         made = write_forecast(prepared.snapshot.path, config, home, run_id=run_id, version=serving)
-    return Retrained(run_id, version, evaluation, promotion, made)
+    return Retrained(run_id, decision.challenger, evaluation, promotion, made)

@@ -41,4 +41,9 @@ from .stream import (
     Stream as Stream,
     moves as moves,
 )
-from .windows import Pairs as Pairs, paired as paired, pooled as pooled
+from .windows import (
+    Pairs as Pairs,
+    on_common_windows as on_common_windows,
+    paired as paired,
+    pooled as pooled,
+)

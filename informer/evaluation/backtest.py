@@ -77,7 +77,7 @@ def backtest(
         n_examples: how many origins of each series to keep for plots.
 
     Raises:
-        FrameError: no window lies within `between`.
+        FrameError: no window lies within `between`, or no value was observed there.
     """
     own_rows, strides = own_rows or {}, strides or {}
     leading, first = next(iter(models.items()))
@@ -97,6 +97,11 @@ def backtest(
             parts[kind].append(table)
     parts["windows"] = [_named_as(parts["windows"][0], table) for table in parts["windows"]]
     scores, windows, churn = (pd.concat(tables, ignore_index=True) for tables in parts.values())
+    if not windows["n"].any():
+        raise FrameError(
+            f"no target was observed from {between[0]} to {between[1]}: there is nothing to score "
+            "a forecast by. Move the split, or supply the missing values."
+        )
     cutoffs = panel.times[origins.numpy() - 1]
     return Backtest(
         scores=scores,

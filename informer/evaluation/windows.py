@@ -10,6 +10,7 @@ N windows   K cutoffs   G groups
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,7 +20,7 @@ import pandas as pd
 from informer.errors import EvidenceError
 from informer.evaluation.comparison import overlapping
 
-__all__ = ["LOSSES", "Pairs", "paired", "pooled"]
+__all__ = ["LOSSES", "Pairs", "on_common_windows", "paired", "pooled"]
 
 LOSSES = ("mse", "mae")
 
@@ -43,6 +44,29 @@ def pooled(windows: pd.DataFrame, by: list[str]) -> pd.DataFrame:
     means = totals[list(LOSSES)].div(totals["n"], axis=0)
     means.insert(0, "n", totals["n"])
     return means.reset_index()
+
+
+def on_common_windows(
+    windows: pd.DataFrame, models: Sequence[str], metric: str
+) -> dict[str, float]:
+    """The pooled loss of each model on the windows that all of them forecast.
+
+    Args:
+        windows: the table of windows.
+        models: names of the models; a loss that is not finite makes the model's infinite.
+        metric: mse or mae.
+
+    Raises:
+        EvidenceError: no window was forecast by all of them.
+    """
+    seen = windows[windows["model"].isin(models) & (windows["n"] > 0)]
+    n_models = seen.groupby(["unique_id", "step"], observed=True)["model"].transform("size")
+    table = pooled(seen[n_models == len(models)], ["model"]).set_index("model")
+    if table.empty:
+        raise EvidenceError(
+            f"{', '.join(models)} forecast no window in common. Supply more test rows."
+        )
+    return {name: float(table[metric][name]) for name in models}
 
 
 @dataclass(frozen=True)

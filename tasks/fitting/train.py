@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -67,10 +66,10 @@ def _train(prepared: Prepared, best: RunConfig, run_id: str, home: Home, folder:
         resumed_run(run_id, home, system_metrics=True),
         Progress("train", best.ensemble * best.train.epochs) as progress,
     ):
+        curves = _Curves(client, run_id)
 
         def on_epoch(record: EpochRecord) -> None:
-            for name, value in _curves(record).items():
-                client.log_metric(run_id, name, value, step=record.epoch)
+            curves.show(record)
             if record.epoch > 0:
                 progress.advance(f"epoch {record.epoch}, val loss {record.val_loss:.4f}")
 
@@ -89,11 +88,24 @@ def _train(prepared: Prepared, best: RunConfig, run_id: str, home: Home, folder:
     )
 
 
-def _curves(record: EpochRecord) -> dict[str, float]:
-    """The metrics of an epoch by name; of an ensemble's second network on, with its number."""
-    suffix = "" if record.member == 1 else str(record.member)
-    values = {f"{name}{suffix}": float(getattr(record, name)) for name in CURVES}
-    return {name: value for name, value in values.items() if not math.isnan(value)}
+class _Curves:
+    """The epochs that an MLflow run shows, each once, whichever attempt or run has trained it."""
+
+    def __init__(self, client: mlflow.MlflowClient, run_id: str) -> None:
+        self._client, self._run_id = client, run_id
+        self._shown: dict[str, set[int]] = {}
+
+    def show(self, record: EpochRecord) -> None:
+        """Log an epoch that the run does not show yet; of a second network on, with its number."""
+        suffix = "" if record.member == 1 else str(record.member)
+        for name in CURVES:
+            key, value = f"{name}{suffix}", float(getattr(record, name))
+            if key not in self._shown:
+                history = self._client.get_metric_history(self._run_id, key)
+                self._shown[key] = {one.step for one in history}
+            if record.epoch not in self._shown[key] and not math.isnan(value):
+                self._client.log_metric(self._run_id, key, value, step=record.epoch)
+                self._shown[key].add(record.epoch)
 
 
 def log_training(trained: Trained, tuned: Tuned, run_id: str, home: Home) -> None:
@@ -105,15 +117,6 @@ def log_training(trained: Trained, tuned: Tuned, run_id: str, home: Home) -> Non
         log_figure(learning_curve(first), "learning-curve")
         mlflow.log_params({f"tuned.{name}": value for name, value in tuned.values.items()})
         mlflow.set_tag("trained_in_run", trained.run_id)
-        _show_missing(connect(home), run_id, records)
-
-
-def _show_missing(client: mlflow.MlflowClient, run_id: str, records: Sequence[EpochRecord]) -> None:
-    """Log the epochs that a run does not show yet: those of another run, or of a checkpoint."""
-    shown: dict[str, set[int]] = {}
-    for record in records:
-        for name, value in _curves(record).items():
-            if name not in shown:
-                shown[name] = {one.step for one in client.get_metric_history(run_id, name)}
-            if record.epoch not in shown[name]:
-                client.log_metric(run_id, name, value, step=record.epoch)
+        curves = _Curves(connect(home), run_id)
+        for record in records:
+            curves.show(record)

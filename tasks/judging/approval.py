@@ -91,7 +91,7 @@ def answered(evidence: Evidence, ruling: Ruling, answer: Approval, config: RunCo
     if answer.approve:
         return replace(ruling, reason=f"{ruling.reason}; approved by {who}: {why}")
     reason = f"rejected by {who}: {why} (the gate would promote it: {ruling.reason})"
-    best = best_baseline(evidence, config.promote.metric)
+    best = best_baseline(evidence)
     if CHAMPION_NAME in evidence.metrics or best is None:
         return replace(ruling, verdict="HOLD", reason=reason, serves=CHAMPION_NAME)
     return replace(ruling, verdict="FALLBACK", reason=reason, serves=best)

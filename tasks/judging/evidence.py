@@ -15,10 +15,11 @@ from informer.evaluation import (
     block_bootstrap,
     diebold_mariano,
     find_harmed,
+    on_common_windows,
     paired,
 )
 from tasks.judging.evaluate import CHALLENGER_NAME, CHAMPION_NAME
-from tasks.judging.gate import Contest, Evidence, Ruling, best_baseline, decide, undercuts
+from tasks.judging.gate import Contest, Evidence, Ruling, best_baseline, decide, unbeaten
 from tasks.settings import RunConfig
 
 __all__ = ["rule", "weigh"]
@@ -41,14 +42,20 @@ def weigh(
         incomparable: why a champion could not be compared.
     """
     judged = (CHALLENGER_NAME, CHAMPION_NAME)
-    baselines = [name for name in metrics if name not in judged]
+    metric = config.promote.metric
+    baselines = [  # those that forecast a window of which something was observed
+        name for name in metrics if name not in judged and not math.isnan(metrics[name][metric])
+    ]
     over = {name: _errors(_pairs(windows, CHALLENGER_NAME, name, config)) for name in baselines}
-    evidence = Evidence(metrics, over, incomparable=incomparable)
+    sound = [name for name in baselines if math.isfinite(metrics[name][metric])]
+    common = on_common_windows(windows, sound, metric) if sound else {}
+    alone = dict.fromkeys(baselines, math.inf) | common
+    evidence = Evidence(metrics, alone, over, incomparable=incomparable)
     if CHAMPION_NAME not in metrics:
         return evidence
-    best = best_baseline(evidence, config.promote.metric)
+    best = best_baseline(evidence)
     candidates = [CHALLENGER_NAME]
-    if best is not None and not undercuts(over[best], config.promote):
+    if best is not None and unbeaten(evidence, config.promote) is not None:
         candidates.append(best)
     return replace(
         evidence,

@@ -14,7 +14,7 @@ from tasks.settings import PromoteConfig
 
 __all__ = [
     "Check", "Contest", "Evidence", "Ruling", "Verdict", "best_baseline", "decide",
-    "undercuts",
+    "unbeaten", "undercuts",
 ]  # fmt: skip
 
 SHOWN_TARGETS = 3
@@ -74,6 +74,7 @@ class Evidence:
 
     Attributes:
         metrics: model to metrics, `churn` among them, over all windows that it forecast.
+        baselines: baseline to its compared error on the windows that all baselines forecast.
         over_baselines: baseline to the contest of the challenger with it.
         over_champion: the challenger, and the best baseline where the challenger does not beat it,
             to its contest with the champion.
@@ -82,6 +83,7 @@ class Evidence:
     """
 
     metrics: Mapping[str, Errors]
+    baselines: Mapping[str, float]
     over_baselines: Mapping[str, Contest]
     over_champion: Mapping[str, Contest] = field(default_factory=dict)
     incomparable: str = ""
@@ -93,21 +95,20 @@ class Evidence:
         return tuple(name for name, own in self.metrics.items() if math.isinf(own["mse"]))
 
 
-def best_baseline(evidence: Evidence, metric: str) -> str | None:
-    """The baseline that errs least, on windows that it shares with the challenger.
+def best_baseline(evidence: Evidence) -> str | None:
+    """The baseline that errs least on the windows that all of them forecast.
 
     None where there is none whose forecasts are all numbers.
     """
-    own = evidence.metrics[CHALLENGER_NAME][metric]
+    sound = [name for name in evidence.baselines if name not in evidence.broken]
+    return min(sound, key=lambda name: evidence.baselines[name], default=None)
 
-    def rank(name: str) -> float:
-        contest = evidence.over_baselines[name]
-        if math.isfinite(own) and contest.error > 0:
-            return contest.other / contest.error
-        return evidence.metrics[name][metric]
 
-    sound = [name for name in evidence.over_baselines if name not in evidence.broken]
-    return min(sound, key=rank, default=None)
+def unbeaten(evidence: Evidence, rules: PromoteConfig) -> str | None:
+    """The best baseline that the challenger does not undercut; None where it undercuts all."""
+    ordered = sorted(evidence.baselines, key=lambda name: evidence.baselines[name])
+    sound = (name for name in ordered if name not in evidence.broken)
+    return next((n for n in sound if not undercuts(evidence.over_baselines[n], rules)), None)
 
 
 def decide(evidence: Evidence, rules: PromoteConfig) -> Ruling:
@@ -118,11 +119,11 @@ def decide(evidence: Evidence, rules: PromoteConfig) -> Ruling:
     candidate fails one of the checks against it: PROMOTE serves the challenger, FALLBACK the
     baseline, HOLD the champion.
     """
-    best = best_baseline(evidence, rules.metric)
+    best = best_baseline(evidence)
     own = _own_checks(evidence, best, rules)
     wins = all(check.passed for check in own)
     candidate = CHALLENGER_NAME if wins else best
-    error, others = _told(evidence, best, rules.metric)
+    error, others = _told(evidence, unbeaten(evidence, rules) or best, rules.metric)
     if evidence.incomparable:
         return Ruling(
             "HOLD",
@@ -148,7 +149,7 @@ def decide(evidence: Evidence, rules: PromoteConfig) -> Ruling:
     return Ruling("FALLBACK", text, candidate, checks)
 
 
-def _told(evidence: Evidence, best: str | None, metric: str) -> tuple[str, str]:
+def _told(evidence: Evidence, baseline: str | None, metric: str) -> tuple[str, str]:
     """The challenger's error, and those of the others."""
     error = f"test {metric} {evidence.metrics[CHALLENGER_NAME][metric]:.4f}"
     if CHALLENGER_NAME in evidence.broken:
@@ -156,8 +157,8 @@ def _told(evidence: Evidence, best: str | None, metric: str) -> tuple[str, str]:
     others = []
     if CHAMPION_NAME in evidence.metrics:
         others.append(f"champion {evidence.metrics[CHAMPION_NAME][metric]:.4f}")
-    if best is not None:
-        others.append(f"{best} {evidence.over_baselines[best].other:.4f}")
+    if baseline is not None:
+        others.append(f"{baseline} {evidence.over_baselines[baseline].other:.4f}")
     broken = [name for name in evidence.broken if name != CHALLENGER_NAME]
     note = f" (not all finite numbers: {', '.join(broken)})" if broken else ""
     return error, f"{', '.join(others) or 'nothing'}{note}"
@@ -183,8 +184,8 @@ def _own_checks(evidence: Evidence, best: str | None, rules: PromoteConfig) -> t
     finite = Check("finite", is_finite, f"its forecasts {words} wherever the truth is known")
     if best is None:
         return finite, Check("baselines", True, "no baseline could be compared")
-    contest = evidence.over_baselines[best]
-    return finite, _beats("baselines", contest, best, rules)
+    hardest = unbeaten(evidence, rules) or best
+    return finite, _beats("baselines", evidence.over_baselines[hardest], hardest, rules)
 
 
 def undercuts(contest: Contest, rules: PromoteConfig) -> bool:

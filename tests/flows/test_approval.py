@@ -45,7 +45,7 @@ def ask() -> str:
         baseline_dirs={"naive": Path()}, champion_version=None, incomparable="",
         windows=Windows("a", "b", 9),
     )
-    evidence = Evidence(evaluation.metrics, {"naive": Contest(0.4, 0.5, 9)})
+    evidence = Evidence(evaluation.metrics, {"naive": 0.5}, {"naive": Contest(0.4, 0.5, 9)})
     ruling = Ruling("PROMOTE", "test mse 0.4000 beats naive 0.5000", "informer")
     ruling = approved(evidence, ruling, "1", evaluation, config, "run-of-a-test", home)
     if ruling.verdict == "PROMOTE":
@@ -58,8 +58,9 @@ def evidence(champion: bool) -> Evidence:
     errors = {"informer": 0.4, "naive": 0.5, "linear": 0.45}
     if champion:
         errors["champion"] = 0.6
-    over = {name: Contest(0.4, errors[name], 9) for name in ("naive", "linear")}
-    return Evidence({name: {"mse": mse} for name, mse in errors.items()}, over)
+    baselines = {name: errors[name] for name in ("naive", "linear")}
+    over = {name: Contest(0.4, mse, 9) for name, mse in baselines.items()}
+    return Evidence({name: {"mse": mse} for name, mse in errors.items()}, baselines, over)
 
 
 def test_an_answer_becomes_part_of_the_reason(home):

@@ -96,8 +96,9 @@ def ask(station, client):
             [client.get_experiment_by_name("tiny").experiment_id],
             f"tags.prefect_flow_run_id = '{run_id}'",
         )
-        assert run.info.status == "SCHEDULED"
-        return run_id, run
+        known = run.info.run_id  # the flow run is suspended a moment before its process says so
+        until(lambda: client.get_run(known).info.status == "SCHEDULED", STOP_S, "the MLflow run")
+        return run_id, client.get_run(known)
 
     return asked
 

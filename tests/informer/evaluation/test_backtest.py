@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -75,6 +77,16 @@ def test_examples_carry_the_truth_the_forecast_and_its_interval(models):
 def test_test_rows_too_few_for_a_horizon_are_refused(models):
     with pytest.raises(FrameError, match="no window"):
         backtest(models, rows(), (TIMES[238], TEST[1]))
+
+
+def test_test_rows_of_which_nothing_was_observed_are_refused(models):
+    frame = rows()
+    columns = frame.columns.drop(["unique_id", "ds"], errors="ignore")
+    frame.loc[frame["ds"] >= TEST[0], columns] = np.nan
+    wide = {name: replace(m, config=replace(m.config, frame=replace(m.config.frame, max_gap=99)))
+            for name, m in models.items()}  # fmt: skip
+    with pytest.raises(FrameError, match="no target was observed"):
+        backtest(wide, frame, TEST)
 
 
 def test_windows_scored_in_parts_score_as_at_once(models, monkeypatch):

@@ -27,7 +27,8 @@ def judge(new, old, linear=0.5, *, rules=None, churn=0.1, incomparable="", seeds
         if old is not None
     }
     over = {name: Contest(new, errors[name], 400) for name in ("seasonal_naive", "linear")}
-    evidence = Evidence(metrics, over, against, incomparable, seeds)
+    common = {name: errors[name] for name in over}
+    evidence = Evidence(metrics, common, over, against, incomparable, seeds)
     return decide(evidence, PromoteConfig(**(rules or {})))
 
 

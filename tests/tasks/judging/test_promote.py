@@ -116,6 +116,34 @@ def test_a_classical_baseline_is_compared_on_the_windows_that_it_forecast():
     assert (ruling.verdict, ruling.serves) == ("FALLBACK", "auto_ets")
 
 
+def test_baselines_are_ranked_on_the_windows_that_all_of_them_forecast():
+    """The naive model errs less over all windows, but more on those of the classical one."""
+    n = 800
+    on_some = np.arange(n) % 25 == 0
+    table = windows({
+        "informer": np.full(n, 5.0), "auto_ets": np.full(n, 2.0),
+        "naive": np.where(on_some, 3.0, 1.0),
+    })  # fmt: skip
+    table = table[(table["model"] != "auto_ets") | (table["step"] % 25 == 0)]
+    evidence, ruling = judged(table)
+    assert evidence.baselines == {"auto_ets": 2.0, "naive": 3.0}
+    assert (ruling.verdict, ruling.serves) == ("FALLBACK", "auto_ets")
+
+
+def test_a_challenger_must_undercut_every_baseline_not_only_the_best():
+    n = 800
+    some = np.arange(n) % 25 == 0
+    table = windows({
+        "informer": np.where(some, 1.0, 2.0), "auto_ets": np.full(n, 1.1),
+        "naive": np.where(some, 1.2, 1.5),
+    })  # fmt: skip
+    table = table[(table["model"] != "auto_ets") | (table["step"] % 25 == 0)]
+    evidence, ruling = judged(table)
+    assert min(evidence.baselines, key=evidence.baselines.get) == "auto_ets"
+    assert ruling.verdict == "FALLBACK"
+    assert "against naive" in ruling.reason
+
+
 def test_the_best_baseline_stands_against_the_champion_where_the_challenger_fails():
     rng = np.random.default_rng(0)
     losses = {"informer": 0.6, "champion": 0.5001, "linear": 0.5}
@@ -136,6 +164,6 @@ def test_further_seeds_share_no_network_with_the_challenger():
 def test_the_table_has_the_best_model_first():
     errors = {"mae": 0.1, "mase": 0.1, "coverage": 0.8, "churn": float("nan")}
     shown = {"informer": 0.9, "champion": 1.0, "naive": 2.0}
-    evidence = Evidence({name: errors | {"mse": mse} for name, mse in shown.items()}, {})
+    evidence = Evidence({name: errors | {"mse": mse} for name, mse in shown.items()}, {}, {})
     names = [line.split("|")[1].strip() for line in comparison_table(evidence).splitlines()[2:]]
     assert names == ["informer", "champion", "naive"]
