@@ -85,6 +85,7 @@ def backtest(
     look_back = max(model.look_back for model in models.values())
     panel = regular_panel(own_rows.get(leading, frame), config.frame)
     origins = _origins(panel, between, look_back, config.model.pred_len, stride)
+    _check_truth(panel, between, len(config.frame.targets))
     tested = _Tested(panel, between[0], first, stride)
     parts: dict[str, list[pd.DataFrame]] = {"scores": [], "windows": [], "churn": []}
     for name, model in models.items():
@@ -97,11 +98,6 @@ def backtest(
             parts[kind].append(table)
     parts["windows"] = [_named_as(parts["windows"][0], table) for table in parts["windows"]]
     scores, windows, churn = (pd.concat(tables, ignore_index=True) for tables in parts.values())
-    if not windows["n"].any():
-        raise FrameError(
-            f"no target was observed from {between[0]} to {between[1]}: there is nothing to score "
-            "a forecast by. Move the split, or supply the missing values."
-        )
     cutoffs = panel.times[origins.numpy() - 1]
     return Backtest(
         scores=scores,
@@ -178,6 +174,15 @@ def _origins(
             f"{between[1]}. Move the split or supply more history."
         )
     return origins
+
+
+def _check_truth(panel: Panel, between: tuple[pd.Timestamp, pd.Timestamp], n_targets: int) -> None:
+    parts = panel.rows_between(*between)
+    if not any(panel.observed[part, -n_targets:].any() for part in parts):
+        raise FrameError(
+            f"no target was observed from {between[0]} to {between[1]}: there is nothing to score "
+            "a forecast by. Move the split, or supply the missing values."
+        )
 
 
 def _examples(
