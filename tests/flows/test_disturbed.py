@@ -198,10 +198,11 @@ def test_what_is_lost_after_a_failure_is_made_again(
     assert found == undisturbed
 
 
-@pytest.mark.parametrize("stage", STAGES)
+@pytest.mark.parametrize("stage", [one for one in STAGES if one != "load"])
 def test_a_champion_that_is_moved_meanwhile_changes_no_verdict_and_stays(
     stage, home, source, undisturbed, client, capsys, monkeypatch
 ):
+    """Where the load fails, no run has begun: the next one is compared with the new champion."""
     pipeline = Pipeline(f"moved-{stage}", 41 + STAGES.index(stage), source, client, home.root)
     pipeline.fails(stage, monkeypatch)
     promote_version(pipeline.name, "2", home, reason="a person's word")
