@@ -17,7 +17,6 @@ from .moves import (
 )
 from .registry import (
     Served as Served,
-    champion as champion,
     load_version as load_version,
     register as register,
     require_champion as require_champion,

@@ -26,7 +26,7 @@ from prefect.cache_policies import NO_CACHE
 import informer
 from informer.estimators import CLASSICAL, LIBRARY
 from informer.forecaster import Forecaster
-from tasks.models.aliases import CHALLENGER, CHAMPION, by_alias, champion_version
+from tasks.models.aliases import CHALLENGER, champion_version
 from tasks.rows import Prepared, read_rows
 from tasks.runs import (
     RETRIES,
@@ -36,7 +36,7 @@ from tasks.runs import (
 )
 from tasks.settings import Home, RegistryError, RunConfig
 
-__all__ = ["Served", "champion", "load_version", "register", "require_champion", "version_url"]
+__all__ = ["Served", "load_version", "register", "require_champion", "version_url"]
 
 ARTIFACT = "forecaster"
 MODEL_CODE = Path(__file__).with_name("pyfunc_model.py")
@@ -51,17 +51,6 @@ class Served:
 
     version: str
     forecaster: Forecaster
-
-
-def champion(config: RunConfig, home: Home) -> Served | None:
-    """The version that forecasts come from, loaded without a pickle; None before the first one.
-
-    Raises:
-        RegistryError: the version is there but its files are not.
-    """
-    client = connect(home)
-    found = by_alias(client, config.name, CHAMPION)
-    return None if found is None else load_version(config.name, str(found.version), home)
 
 
 def load_version(name: str, version: str, home: Home) -> Served:

@@ -139,7 +139,8 @@ class Stage(Generic[R]):
 
         Args:
             home: where the stores are.
-            inputs: all that the result depends on, as `key` has them; None: it is always made anew.
+            inputs: all that the result depends on, as `key` has them; None: that is not known, so
+                that nothing is kept. The result must then point to no file in the folder.
             make: gives the result, its files written into the folder given. The folder is empty but
                 for `work/`, in which an attempt that was cut off may have left what the next one
                 goes on from; `work/` is removed when the result is there.
@@ -158,14 +159,18 @@ class Stage(Generic[R]):
             results.append(result)
             return Completed(name="Cached", message=f"kept as {key}") if is_kept else None
 
-        task(
-            name=self.name,
-            task_run_name=label,
-            timeout_seconds=timeout_s,
-            **RETRIES,
-            cache_policy=NO_CACHE,
-            persist_result=False,
-        )(shown)()
+        try:
+            task(
+                name=self.name,
+                task_run_name=label,
+                timeout_seconds=timeout_s,
+                **RETRIES,
+                cache_policy=NO_CACHE,
+                persist_result=False,
+            )(shown)()
+        finally:
+            if inputs is None:
+                shutil.rmtree(home.stage_dir(key), ignore_errors=True)
         return results[-1]
 
     def kept_or_made(

@@ -11,7 +11,7 @@ import pytest
 
 from flows.__main__ import main
 from tasks.judging.evaluate import METRICS
-from tasks.models import champion
+from tasks.models import require_champion
 from tasks.settings import load_config
 from tests.flows.conftest import answer as run
 
@@ -70,7 +70,9 @@ def test_it_rolls_from_the_end_of_the_source_to_the_end_of_the_file(rolled, home
     north = came[came["station"] == "north"].set_index("ds")["temp"]
     actual = table.set_index("ds")["north/temp"].reindex(north.index)
     np.testing.assert_allclose(actual, north, rtol=1e-6)
-    served = champion(load_config("tiny", TINY[1:], conf_dir=home.conf_dir), home).forecaster
+    served = require_champion(
+        load_config("tiny", TINY[1:], conf_dir=home.conf_dir), home
+    ).forecaster
     known = pd.read_csv(home.root / "rows.csv", parse_dates=["ds"])
     ahead = served.predict(known).query("unique_id == 'south/wind'")
     first = table[table["cutoff"] == table["cutoff"].min()]

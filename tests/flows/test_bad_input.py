@@ -84,9 +84,12 @@ def test_shuffled_rows_are_sorted_not_refused(home, capsys):
 
 
 def test_a_missing_and_an_empty_file_fail(fails, home):
+    stages = home.store_dir / "stages"
+    before = set(stages.glob("load-*"))
     status, line = fails("retrain", "tiny", "data.source=nowhere.csv")
     assert (status, "nowhere.csv" in line) == (1, True)
     (home.root / "empty.csv").write_text("")
+    assert set(stages.glob("load-*")) == before  # nothing is kept of what was never read
     status, line = fails("retrain", "tiny", "data.source=empty.csv")
     assert (status, "empty" in line) == (1, True)
 

@@ -15,7 +15,7 @@ import pytest
 
 from flows.__main__ import main
 from tasks.judging.evaluate import METRICS
-from tasks.models import champion, promote_version
+from tasks.models import promote_version, require_champion
 from tasks.runs import FLOW_RUN_TAG
 from tasks.settings import load_config
 
@@ -137,7 +137,7 @@ def test_the_pyfunc_forecasts_alike_where_the_project_is_not_installed(first, ho
     code = f"import sys; sys.path[:0] = {packages!r}; import runpy; runpy.run_path({str(script)!r})"
     subprocess.run([sys.executable, "-S", "-c", code], check=True, cwd=tmp_path)
     served = pd.read_parquet(tmp_path / "out.parquet")
-    own = champion(config, home).forecaster.predict(rows)
+    own = require_champion(config, home).forecaster.predict(rows)
     assert served["unique_id"].tolist() == own["unique_id"].tolist()
     assert served["y_hat"].tolist() == pytest.approx(own["y_hat"].tolist(), abs=1e-5)
 
@@ -219,7 +219,7 @@ def test_a_fallback_serves_the_best_baseline_behind_the_same_signature(home, cap
     assert record["verdict"] == "FALLBACK"
     assert record["champion_version"] == "2"
     config = load_config("tiny", untrained, conf_dir=home.conf_dir)
-    served = champion(config, home)
+    served = require_champion(config, home)
     assert served.forecaster.estimator == min(
         record["baselines"], key=lambda name: record["baselines"][name]["mse"]
     )

@@ -18,7 +18,7 @@ import pytest
 from flows.__main__ import main
 from informer.data import regular_frame
 from tasks.forecasts import read_vintages
-from tasks.models import champion
+from tasks.models import require_champion
 from tasks.settings import load_config
 from tests.flows.conftest import answer as run
 
@@ -324,7 +324,7 @@ def materialized(client, path: str) -> dict:
 def test_all_vintages_are_what_the_champion_forecasts_from_their_rows(trained, home, tmp_path):
     made = forecast(home, tmp_path)
     config = load_config("tiny", conf_dir=home.conf_dir)
-    served = champion(config, home)
+    served = require_champion(config, home)
     rows = regular_frame(rows_of(home), config.frame)
     stored = pd.read_parquet(made["path"])
     own = served.forecaster.predict(rows)

@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 
 from flows.__main__ import main
-from tasks.models import champion, promote_version, rollback
+from tasks.models import promote_version, require_champion, rollback
 from tasks.runs import FLOW_RUN_TAG
 from tasks.settings import load_config
 from tests.flows.conftest import answer as run, latest_artifact
@@ -199,7 +199,7 @@ def test_a_broken_ledger_is_said_plainly(runs, client, capsys):
 
 def test_a_study_begins_with_its_own_values_and_the_champions(runs, home):
     config = load_config("tiny", WEAK[1:], conf_dir=home.conf_dir)
-    served = champion(config, home)
+    served = require_champion(config, home)
     run("retrain", *WEAK, "tune.n_trials=2", "train.learning_rate=0.05")
     (name,) = (
         one.study_name
@@ -219,7 +219,7 @@ def test_forecasts_come_whole_from_one_version_while_it_is_rolled_back(runs, hom
     promote_version("rivals", runs["better"]["champion_version"], home)
     expected = {}
     for _ in range(2):
-        served = champion(config, home)
+        served = require_champion(config, home)
         expected[served.version] = served.forecaster.predict(rows)["y_hat"].to_numpy()
         rollback("rivals", home)
     seen, failed, over = [], [], threading.Event()
@@ -227,7 +227,7 @@ def test_forecasts_come_whole_from_one_version_while_it_is_rolled_back(runs, hom
     def forecast() -> None:
         try:
             while not over.is_set():
-                served = champion(config, home)
+                served = require_champion(config, home)
                 seen.append((served.version, served.forecaster.predict(rows)["y_hat"].to_numpy()))
         except Exception as error:
             failed.append(error)
