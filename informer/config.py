@@ -18,6 +18,8 @@ __all__ = [
     "BESIDE_THE_PAPER", "ForecasterConfig", "FrameConfig", "InformerConfig", "TrainingConfig",
 ]  # fmt: skip
 
+# Fields of a frame that do not say which rows are read.
+_BESIDE_THE_ROWS = ("season", "scale", "scaler", "transform", "min", "max")
 QUANTILES = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
 MEDIAN = 0.5
 
@@ -121,9 +123,29 @@ class FrameConfig:
     """A missing value takes the last value before it, at most this many steps back."""
     season: int = 24
     """Steps in a season. For seasonal naive, MASE, a blended highway and the intervals."""
+    on_gap: Literal["refuse", "split"] = "refuse"
+    """A longer gap within a series. refuse: the series is not used. split: no window crosses it."""
+    scale: Literal["series", "global"] = "series"
+    """Mean and deviation: of each series by itself, or of all series together."""
+    scaler: Literal["standard", "robust"] = "standard"
+    """standard: mean and deviation. robust: median and interquartile range."""
+    transform: Literal["none", "log1p"] = "none"
+    """log1p: the model sees the logarithm of 1 + target. For counts that grow by shares."""
+    min: float | None = None
+    """Lowest possible value of a target. No forecast and no quantile is below it."""
+    max: float | None = None
+    """Highest possible value of a target. No forecast and no quantile is above it."""
 
     def __post_init__(self) -> None:
         require_choice(self, "features", ("M", "S", "MS"))
+        require_choice(self, "on_gap", ("refuse", "split"))
+        require_choice(self, "scale", ("series", "global"))
+        require_choice(self, "scaler", ("standard", "robust"))
+        require_choice(self, "transform", ("none", "log1p"))
+        require(
+            self.min is None or self.max is None or self.min < self.max,
+            f"min={self.min} is not below max={self.max}; exchange them, or remove one.",
+        )
         if isinstance(self.columns, list):  # as JSON and YAML spell a tuple
             object.__setattr__(self, "columns", tuple(self.columns))
         require(bool(self.columns), "columns is empty; name at least one numeric column.")
@@ -140,8 +162,9 @@ class FrameConfig:
 
     @property
     def layout(self) -> dict[str, Any]:
-        """The fields that say which rows and columns are read: all but the season."""
-        return {name: value for name, value in asdict(self).items() if name != "season"}
+        """The fields that say which rows and columns are read."""
+        values = asdict(self).items()
+        return {name: value for name, value in values if name not in _BESIDE_THE_ROWS}
 
     @property
     def channels(self) -> tuple[str, ...]:
@@ -235,6 +258,7 @@ def _renamed(saved: dict[str, Any]) -> dict[str, Any]:
     `ridge` or `blend` forecasts the same.
     """
     values = {k: dict(v) if isinstance(v, dict) else v for k, v in saved.items()}
+    values.setdefault("frame", {}).setdefault("scale", "global")  # there was no other
     if "season" in values:
         values.setdefault("frame", {})["season"] = values.pop("season")
     if "look_back" in values:

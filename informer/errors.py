@@ -10,6 +10,9 @@
 Each message says what was expected, what came, and what to do.
 """
 
+from collections.abc import Mapping
+from types import MappingProxyType
+
 __all__ = [
     "CheckpointError", "ConfigError", "EvidenceError", "FrameError", "InformerError",
     "TrainingError",
@@ -25,7 +28,13 @@ class ConfigError(InformerError, ValueError):
 
 
 class FrameError(InformerError, ValueError):
-    """A data frame that cannot be used: names the column or series and the mend."""
+    """A data frame that cannot be used: names the column or series and the mend.
+
+    Attributes:
+        left_out: where no series of several can be used, each of them and the reason.
+    """
+
+    left_out: Mapping[str, str] = MappingProxyType({})
 
 
 class CheckpointError(InformerError):

@@ -8,7 +8,8 @@ S series   L look_back   P pred_len   C_t targets   Q quantiles   N windows
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import logging
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Literal
@@ -19,15 +20,14 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from informer.config import MEDIAN, ForecasterConfig, InformerConfig
+from informer.config import ForecasterConfig, InformerConfig
 from informer.data import (
     Panel,
-    StandardScaler,
-    Windows,
+    Scales,
     horizon_rows,
     regular_panel,
+    scales_of,
     series_names,
-    tail_start,
 )
 from informer.errors import ConfigError, FrameError
 from informer.estimators import (
@@ -46,13 +46,29 @@ from informer.estimators import (
     restore_baseline,
     train_networks,
 )
+from informer.horizons import (
+    FALLBACK,
+    Naive,
+    Reasons,
+    bounded,
+    fallbacks,
+    far_inputs,
+    find_horizons,
+    named,
+    wild,
+)
 from informer.nn import Informer
+from informer.parts import FittedRows, cut_windows, fitted_rows
 from informer.storage import read_model, write_model
 from informer.training import EpochRecord
 
 __all__ = ["Estimator", "Forecaster"]
 
 Estimator = Literal["informer", Baseline]
+
+NAMED = 3  # series that an error names
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -62,28 +78,33 @@ class Forecaster:
     Attributes:
         config: what it was fitted with.
         estimator: `informer`, or the name of the baseline that it serves.
-        scaler: fitted once, on the train rows.
+        scales: of each series, fitted once, on the train rows.
         predictor: the network or the baseline.
         calibration: what turns forecasts into quantiles, from the validation residuals.
         history: what each epoch of each network's training gave; empty for a baseline.
+        left_out: series that it was not fitted on, each with the reason.
     """
 
     config: ForecasterConfig
     estimator: Estimator
-    scaler: StandardScaler
+    scales: Scales
     predictor: Predictor
     calibration: Calibration
     history: tuple[EpochRecord, ...] = field(default=(), compare=False)
+    left_out: Mapping[str, str] = field(default_factory=dict, compare=False)
 
     @property
     def look_back(self) -> int:
         """Rows of history that each series must bring to `predict`."""
         return max(self.config.model.seq_len, self.predictor.look_back)
 
-    @property
-    def target_std(self) -> npt.NDArray[np.float64]:
-        """(C_t,) standard deviation of the targets over the train rows, in their own units."""
-        return self.scaler.std[-len(self.config.frame.targets) :]
+    def deviations(self, panel: Panel) -> npt.NDArray[np.float64]:
+        """(S, C_t) standard deviation of each series' targets over its train rows, in its units.
+
+        Of a series that was not there, over its first `look_back` rows.
+        """
+        own = scales_of(self.scales, panel, self.look_back)
+        return own.deviation[:, -len(self.config.frame.targets) :]
 
     @classmethod
     def fit(
@@ -111,10 +132,9 @@ class Forecaster:
             FrameError: the frame breaks the structural contract or is too short for a window.
             ConfigError: `config.val` leaves no train or no validation rows.
         """
-        panel = frame if isinstance(frame, Panel) else regular_panel(frame, config.frame)
         own = 0 if estimator == "informer" else look_back_of(estimator, config)
-        look_back = max(config.model.seq_len, own)
-        scaler, train, val = _train_and_val(panel, config, look_back)
+        rows = fitted_rows(frame, config, max(config.model.seq_len, own))
+        train, val = rows.train, rows.val
         history: tuple[EpochRecord, ...] = ()
         predictor: Predictor
         if estimator != "informer":
@@ -126,8 +146,12 @@ class Forecaster:
                 checkpoint_dir=checkpoint_dir, on_epoch=on_epoch, on_step=on_step,
             )  # fmt: skip
             predictor = NetworkPredictor(networks, config.training.seed)
-        calibration = _calibrated(predictor, train, val, config)
-        return cls(config, estimator, scaler, predictor, calibration, history)
+        calibration = _calibrated(predictor, replace(rows, val=val), config)
+        for name, reason in rows.left_out.items():
+            logger.warning("series %r is not learnt from: it %s", name, reason)
+        return cls(
+            config, estimator, rows.scales, predictor, calibration, history, rows.left_out
+        )
 
     @classmethod
     def from_network(
@@ -146,30 +170,84 @@ class Forecaster:
             FrameError: the frame breaks the structural contract or is too short for a window.
         """
         _check_agreement(model.config, config.network)
-        panel = regular_panel(frame, config.frame)
-        scaler, train, val = _train_and_val(panel, config, config.model.seq_len)
+        rows = fitted_rows(frame, config, config.model.seq_len)
         predictor = NetworkPredictor((model.eval(),), config.training.seed)
-        calibration = _calibrated(predictor, train, val, config)
-        return cls(config, "informer", scaler, predictor, calibration)
+        calibration = _calibrated(predictor, rows, config)
+        return cls(
+            config, "informer", rows.scales, predictor, calibration, left_out=rows.left_out
+        )
 
     def predict(self, frame: pd.DataFrame) -> pd.DataFrame:
-        """Forecast the `pred_len` steps after the last row of each series.
+        """Forecast the `pred_len` steps after the last observed value of each target.
+
+        Series that cannot be forecast are left out, one by one: `attrs["left_out"]` of the result
+        gives the reason of each. One that only has too few rows is forecast by a naive baseline
+        where it has enough rows for that. Then the result has the column `fallback`, which names
+        that baseline and is empty elsewhere.
 
         Args:
             frame: long frame as `fit` takes it, with at least `look_back` rows a series.
 
         Returns:
             Columns unique_id, ds, cutoff (the last time seen), y_hat and one `y_hat_q..` for each
-            quantile, in the data's units; ordered by series, target and time.
+            quantile, in the data's units; ordered by series, target and time. y_hat is the model's
+            point forecast, and lies within its intervals.
 
         Raises:
-            FrameError: the frame breaks the structural contract, or a series is too short.
+            FrameError: the frame breaks the structural contract, or no series can be forecast.
         """
-        panel = regular_panel(frame, self.config.frame)
-        _check_length(panel, self.look_back)
+        panel = regular_panel(frame, self.config.frame, on_gap="split")
+        found = find_horizons(panel, self.look_back, self.config.frame)
+        if not len(found.last):
+            raise _none_forecast(named(found.reasons, panel, self.config.frame), self.look_back)
         n_steps = self.config.model.pred_len
-        ahead = panel.last(self.look_back).extended(n_steps, self.config.frame.freq)
-        return self.forecast_from(ahead, torch.from_numpy(ahead.bounds[1:] - n_steps))
+        ahead = panel.ahead(found.last, self.look_back, n_steps, self.config.frame.freq)
+        point, quantiles = self.forecast_windows(ahead, torch.from_numpy(ahead.bounds[1:] - n_steps))
+        reasons = found.reasons | self._reasons(panel, ahead, found.last, found.rows, point, quantiles)
+        is_given = np.ones(found.rows.shape, dtype=bool)
+        for place in reasons:
+            is_given[place] = False
+        left_out = named(reasons, panel, self.config.frame)
+        if not is_given.any():
+            raise _none_forecast(left_out, self.look_back)
+        series, target = np.nonzero(is_given)
+        window = np.searchsorted(found.last, found.rows[is_given])  # (M,)
+        rows = horizon_rows(ahead.bounds[window + 1] - n_steps, n_steps)
+        table = self._table(
+            panel, series, target, ahead.times_of(rows.ravel()), ahead.times_of(rows[:, 0] - 1),
+            point[window, :, target], quantiles[window, :, :, target],
+        )  # fmt: skip
+        table = self._with_fallbacks(
+            table, panel, series, target, fallbacks(panel, found, self.config)
+        )
+        for name, reason in left_out.items():
+            logger.info("series %r is not forecast by the model: it %s", name, reason)
+        table.attrs["left_out"] = left_out
+        return table
+
+    def _reasons(
+        self,
+        panel: Panel,
+        ahead: Panel,
+        last: npt.NDArray[np.int64],
+        rows: npt.NDArray[np.int64],
+        point: npt.NDArray[np.float64],
+        quantiles: npt.NDArray[np.float64],
+    ) -> Reasons:
+        """Why some of the forecasts are not given, by series and target."""
+        own = scales_of(self.scales, panel, self.look_back)
+        far = far_inputs(ahead, self.look_back, own, self.config.frame)
+        bad = wild(ahead, self.look_back, own, point, quantiles)
+        if not (far or bad):
+            return {}
+        found: Reasons = {}
+        window = np.searchsorted(last, rows)  # (S, C_t)
+        for series, target in np.argwhere(np.isin(rows, last)):
+            n = int(window[series, target])
+            reason = far.get(n) or bad.get((n, int(target)))
+            if reason:
+                found[int(series), int(target)] = reason
+        return found
 
     def forecast_from(self, panel: Panel, origins: Tensor) -> pd.DataFrame:
         """Forecast from any origins of a panel.
@@ -182,21 +260,67 @@ class Forecaster:
         Returns:
             The columns of `predict`; ordered as `origins`, then by target and time.
         """
-        forecast, quantiles = self.forecast_windows(panel, origins)
+        point, quantiles = self.forecast_windows(panel, origins)
         first = origins.numpy()
-        names = np.array(series_names(panel.ids, self.config.frame), dtype=object)  # (S, C_t)
-        _, n_steps, n_targets = forecast.shape
+        n_windows, n_steps, n_targets = point.shape
         rows = np.repeat(horizon_rows(first, n_steps), n_targets, axis=0)  # (N * C_t, P)
-        by_target = (0, 2, 1)
+        return self._table(
+            panel,
+            np.repeat(panel.series_of(first), n_targets),
+            np.tile(np.arange(n_targets), n_windows),
+            panel.times_of(rows.ravel()),
+            panel.times_of(np.repeat(first - 1, n_targets)),
+            point.transpose(0, 2, 1).reshape(-1, n_steps),
+            quantiles.transpose(0, 3, 1, 2).reshape(-1, quantiles.shape[1], n_steps),
+        )
+
+    def _table(
+        self,
+        panel: Panel,
+        series: npt.NDArray[np.int64],
+        target: npt.NDArray[np.int64],
+        times: pd.DatetimeIndex,
+        cutoffs: pd.DatetimeIndex,
+        point: npt.NDArray[np.float64],
+        quantiles: npt.NDArray[np.float64],
+    ) -> pd.DataFrame:
+        """Forecasts (M, P) and (M, Q, P) of targets of series (M,), at `times` (M * P,)."""
+        names = np.array(series_names(panel.ids, self.config.frame), dtype=object)  # (S, C_t)
+        n_steps = point.shape[1]
         columns: dict[str, object] = {
-            "unique_id": np.repeat(names[panel.series_of(first)].ravel(), n_steps),
-            "ds": panel.times[rows.ravel()],
-            "cutoff": panel.times[first - 1].repeat(n_steps * n_targets),
-            "y_hat": forecast.transpose(by_target).ravel(),
+            "unique_id": np.repeat(names[series, target], n_steps),
+            "ds": times,
+            "cutoff": cutoffs.repeat(n_steps),
+            "y_hat": point.ravel(),
         }
         for place, level in enumerate(self.config.quantiles):
-            columns[f"y_hat_q{level * 100:g}"] = quantiles[:, place].transpose(by_target).ravel()
+            columns[f"y_hat_q{level * 100:g}"] = quantiles[:, place].ravel()
         return pd.DataFrame(columns).astype({"unique_id": "str"})
+
+    def _with_fallbacks(
+        self,
+        table: pd.DataFrame,
+        panel: Panel,
+        series: npt.NDArray[np.int64],
+        target: npt.NDArray[np.int64],
+        naive: list[Naive],
+    ) -> pd.DataFrame:
+        """The table and the naive forecasts, in the order of series and target."""
+        if not naive:
+            return table
+        places = np.array([one.place for one in naive])
+        times = naive[0].times.append([one.times for one in naive[1:]])
+        added = self._table(
+            panel, places[:, 0], places[:, 1], times, pd.DatetimeIndex([n.cutoff for n in naive]),
+            np.stack([one.point for one in naive]), np.stack([one.quantiles for one in naive]),
+        )  # fmt: skip
+        n_steps = len(naive[0].times)
+        whole = pd.concat([table, added], ignore_index=True)
+        whole[FALLBACK] = [""] * len(table) + [n.name for n in naive for _ in range(n_steps)]
+        order = np.lexsort(
+            (np.concatenate([target, places[:, 1]]), np.concatenate([series, places[:, 0]]))
+        )
+        return whole.iloc[horizon_rows(order * n_steps, n_steps).ravel()].reset_index(drop=True)
 
     def forecast_windows(
         self, panel: Panel, origins: Tensor
@@ -211,14 +335,20 @@ class Forecaster:
             The forecasts, (N, P, C_t), and their calibrated quantiles, (N, Q, P, C_t), in the
             data's units. They take Q times the forecasts' memory: ask for many windows in parts.
         """
-        windows = _cut(panel, self.scaler, self.config, origins)
+        scales = scales_of(self.scales, panel, self.look_back)
+        windows = cut_windows(panel, scales, self.config, origins)
+        spread = self.calibration.spread_of(panel.ids)
         values, quantiles = [], []
         for index, forecast in predict_levels(self.predictor, windows):
-            place = self.config.quantiles.index(MEDIAN) if forecast.shape[1] > 1 else 0
-            values.append(forecast[:, place])
-            quantiles.append(self.calibration.quantiles(forecast, windows, index))
-        targets = self.scaler.last(windows.n_targets)
-        return targets.inverse(torch.cat(values)), targets.inverse(torch.cat(quantiles))
+            point, levels = self.calibration.quantiles(forecast, windows, index, spread)
+            values.append(point)
+            quantiles.append(levels)
+        series = panel.series_of(origins.numpy())
+        made = (
+            bounded(scales.inverse_targets(part.numpy(), series, windows.n_targets), self.config.frame)
+            for part in (torch.cat(values), torch.cat(quantiles))
+        )
+        return next(made), next(made)
 
     def save(self, folder: Path | str) -> Path:
         """Write config, scaler, weights and calibration as JSON and safetensors, all or nothing.
@@ -229,6 +359,9 @@ class Forecaster:
         scale = self.calibration.scale
         tensors = {"calibration.offsets": self.calibration.offsets}
         tensors["calibration.typical"] = scale.typical
+        tensors["calibration.spread"] = self.calibration.spread
+        arrays = self.scales.to_tensors()
+        tensors |= {f"scales.{name}": torch.from_numpy(value) for name, value in arrays.items()}
         if isinstance(self.predictor, NetworkPredictor):
             for i, model in enumerate(self.predictor.models):
                 state = model.state_dict()
@@ -238,7 +371,9 @@ class Forecaster:
         settings = {
             "estimator": self.estimator,
             "config": asdict(self.config),
-            "scaler": self.scaler.to_dict(),
+            "scaled": list(self.scales.ids),
+            "n_log": self.scales.n_log,
+            "calibrated": list(self.calibration.ids),
             "scale": {"form": scale.form, "lag": scale.lag, "share": scale.share},
             "history": [asdict(record) for record in self.history],
         }
@@ -263,9 +398,23 @@ class Forecaster:
         return cls(
             config=config,
             estimator=settings["estimator"],
-            scaler=StandardScaler.from_dict(settings["scaler"]),
+            scales=Scales.from_parts(
+                settings["scaled"],
+                settings["n_log"],
+                {
+                    name.removeprefix("scales."): tensor.numpy()
+                    for name, tensor in tensors.items()
+                    if name.startswith("scales.")
+                },
+            ),
             predictor=predictor,
-            calibration=Calibration(tensors["calibration.offsets"], scale),
+            calibration=Calibration(
+                config.quantiles,
+                tensors["calibration.offsets"],
+                scale,
+                tuple(settings["calibrated"]),
+                tensors["calibration.spread"],
+            ),
             history=tuple(EpochRecord(**record) for record in settings["history"]),
         )
 
@@ -281,11 +430,22 @@ def _network(config: ForecasterConfig, tensors: dict[str, Tensor], member: int) 
     return model.eval()
 
 
-def _calibrated(
-    predictor: Predictor, train: Windows, val: Windows, config: ForecasterConfig
-) -> Calibration:
+def _calibrated(predictor: Predictor, rows: FittedRows, config: ForecasterConfig) -> Calibration:
     frame = config.frame
-    return calibrate(predictor, train, val, config.quantiles, frame.season, frame.targets)
+    return calibrate(
+        predictor, rows.train, rows.val, config.quantiles, frame.season, frame.targets, rows.ids
+    )
+
+
+def _none_forecast(left_out: Mapping[str, str], look_back: int) -> FrameError:
+    named = "; ".join(f"series {name!r} {why}" for name, why in list(left_out.items())[:NAMED])
+    more = f"; and {len(left_out) - NAMED:,} more" if len(left_out) > NAMED else ""
+    error = FrameError(
+        f"no series can be forecast: {named}{more}. A forecast reads at least {look_back} rows. "
+        "Supply more history, or correct it."
+    )
+    error.left_out = left_out
+    return error
 
 
 def _check_agreement(network: InformerConfig, wanted: InformerConfig) -> None:
@@ -300,61 +460,4 @@ def _check_agreement(network: InformerConfig, wanted: InformerConfig) -> None:
         raise ConfigError(
             f"the network does not match the configuration: {'; '.join(differing)}. Correct the "
             "configuration, or the columns of its frame."
-        )
-
-
-def _train_and_val(
-    panel: Panel, config: ForecasterConfig, look_back: int
-) -> tuple[StandardScaler, Windows, Windows]:
-    """The scaler of the train rows, and the windows of both parts."""
-    boundary = tail_start(config.val, panel.grid[0], panel.grid[-1], config.frame.freq)
-    scaler = panel.fit_scaler(boundary)
-    sizes, training = (look_back, config.model.pred_len), config.training
-    train = _cut(
-        panel, scaler, config, _origins(panel, (None, boundary), *sizes, training.max_windows)
-    )
-    later = _origins(panel, (boundary, None), *sizes, training.max_val_windows)
-    return scaler, train, replace(train, origins=later)
-
-
-def _cut(
-    panel: Panel, scaler: StandardScaler, config: ForecasterConfig, origins: Tensor
-) -> Windows:
-    return panel.windows(
-        scaler,
-        panel.marks(config.frame, config.model.embed),
-        origins,
-        seq_len=config.model.seq_len,
-        label_len=config.model.label_len,
-        pred_len=config.model.pred_len,
-        n_targets=len(config.frame.targets),
-    )
-
-
-def _origins(
-    panel: Panel,
-    between: tuple[pd.Timestamp | None, pd.Timestamp | None],
-    look_back: int,
-    pred_len: int,
-    at_most: int,
-) -> Tensor:
-    origins = panel.origins(between, look_back, pred_len, at_most=at_most)
-    if not len(origins):
-        longest = int(np.diff(panel.bounds).argmax())
-        raise FrameError(
-            f"series {panel.ids[longest]!r}, the longest, has {np.diff(panel.bounds)[longest]} "
-            f"rows; from {between[0] or 'its start'} to {between[1] or 'its end'} they hold no "
-            f"window of {look_back} + {pred_len} steps. Shorten "
-            "seq_len, linear_look_back or pred_len, move the split, or supply more history."
-        )
-    return origins
-
-
-def _check_length(panel: Panel, look_back: int) -> None:
-    lengths = np.diff(panel.bounds)
-    if lengths.min() < look_back:
-        short = int(lengths.argmin())
-        raise FrameError(
-            f"series {panel.ids[short]!r} has {lengths[short]} rows; a forecast reads at least "
-            f"{look_back}. Supply more history."
         )

@@ -17,7 +17,7 @@ from informer.errors import CheckpointError
 
 __all__ = ["read_model", "write_model"]
 
-FORMAT = 2
+FORMAT = 3
 SETTINGS, WEIGHTS = "forecaster.json", "weights.safetensors"
 
 
@@ -50,7 +50,7 @@ def write_model(folder: Path, settings: dict[str, Any], tensors: dict[str, Tenso
 
 
 def read_model(folder: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
-    """Read the settings and the tensors of a saved model; one of format 1 as format 2 has it.
+    """Read the settings and the tensors of a saved model; those of earlier formats as today's.
 
     Raises:
         CheckpointError: a file is missing, damaged or of another format.
@@ -67,14 +67,32 @@ def read_model(folder: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
         raise CheckpointError(
             f"{folder} is damaged: {error}. Save it again, or copy it again."
         ) from error
-    if settings.get("format") == 1:
-        return _from_first_format(settings, tensors)
-    if settings.get("format") != FORMAT:
+    if settings.get("format") not in (1, 2, FORMAT):
         raise CheckpointError(
-            f"{folder} has format {settings.get('format')!r}; this version reads 1 and {FORMAT}. "
+            f"{folder} has format {settings.get('format')!r}; this version reads 1 to {FORMAT}. "
             "Load it with the version that saved it."
         )
+    if settings["format"] == 1:
+        settings, tensors = _from_first_format(settings, tensors)
+    if settings["format"] < FORMAT:
+        settings, tensors = _from_second_format(settings, tensors)
     return settings, tensors
+
+
+def _from_second_format(
+    settings: dict[str, Any], tensors: dict[str, Tensor]
+) -> tuple[dict[str, Any], dict[str, Tensor]]:
+    """Format 2 had one scale for all series, and did not know what range the train rows had."""
+    scaler = {name: torch.tensor(v, dtype=torch.float64) for name, v in settings["scaler"].items()}
+    mean, std = scaler["mean"][None], scaler["std"][None]
+    unknown = torch.full_like(mean, torch.nan)
+    n_targets = tensors["calibration.offsets"].shape[-1]
+    added = {
+        "scales.center": mean, "scales.spread": std, "scales.deviation": std.clone(),
+        "scales.low": unknown, "scales.high": unknown.clone(),
+        "calibration.spread": torch.ones(0, n_targets),
+    }  # fmt: skip
+    return settings | {"scaled": [], "n_log": 0, "calibrated": []}, tensors | added
 
 
 def _from_first_format(

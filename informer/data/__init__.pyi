@@ -16,7 +16,19 @@ from .frame import (
 )
 from .mapped import map_panel as map_panel
 from .panel import Panel as Panel
-from .scaler import StandardScaler as StandardScaler
+from .sentinels import (
+    Sentinels as Sentinels,
+    find_sentinels as find_sentinels,
+)
+from .scaler import (
+    Scales as Scales,
+    StandardScaler as StandardScaler,
+)
+from .scaling import (
+    fit_scales as fit_scales,
+    scales_of as scales_of,
+    unseen_series as unseen_series,
+)
 from .split import (
     ETT_HOUR as ETT_HOUR,
     ETT_MINUTE as ETT_MINUTE,

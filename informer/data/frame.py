@@ -6,19 +6,21 @@ C channels   S series   T rows of all series, one after the other
 from __future__ import annotations
 
 import warnings
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
 from informer.config import FrameConfig
+from informer.data.grid import SINGLE_SERIES, Fault, RegularRows, of_series, on_grid
 from informer.data.panel import Panel
+from informer.data.runs import cut_runs
 from informer.errors import FrameError
-from informer.frequency import pandas_offset
 
 __all__ = ["long_targets", "parse_times", "regular_frame", "regular_panel", "series_names"]
 
-SINGLE_SERIES = ""
+OnGap = Literal["refuse", "split"]
 
 
 def series_names(ids: tuple[str, ...], config: FrameConfig) -> list[list[str]]:
@@ -112,87 +114,76 @@ def regular_frame(frame: pd.DataFrame, config: FrameConfig) -> pd.DataFrame:
         config: names of the columns and the frequency.
 
     Returns:
-        The columns id (where configured), time, `config.columns`, on the regular grid.
+        The columns id (where configured), time, `config.columns`, on the regular grid. Of several
+        series, one that cannot be used is not in it: `attrs["left_out"]` gives the reason.
 
     Raises:
-        FrameError: a column is missing, holds text or infinite values; a time stands twice in a
-            series or lies off the grid of `config.freq`; the frame is empty.
+        FrameError: a column is missing or holds text; the frame is empty; every series has infinite
+            values, a time twice, or a time off the grid of `config.freq`.
     """
-    panel_ids, bounds, grid, steps, values = _on_grid(frame, config)
+    table = _on_grid(frame, config)
     data: dict[str, object] = {}
     if config.id_column is not None:
-        data[config.id_column] = np.repeat(np.array(panel_ids, dtype=object), np.diff(bounds))
-    data[config.time_column] = grid[steps]
-    data |= {name: values[:, i] for i, name in enumerate(config.columns)}
+        data[config.id_column] = np.array(table.ids, dtype=object)[table.series]
+    data[config.time_column] = table.times
+    data |= {name: table.values[:, i] for i, name in enumerate(config.columns)}
     regular = pd.DataFrame(data)
-    return regular if config.id_column is None else regular.astype({config.id_column: "str"})
+    if config.id_column is not None:
+        regular = regular.astype({config.id_column: "str"})
+    if table.left_out:
+        regular.attrs["left_out"] = dict(table.left_out)
+    return regular
 
 
-def regular_panel(frame: pd.DataFrame, config: FrameConfig) -> Panel:
+def regular_panel(
+    frame: pd.DataFrame, config: FrameConfig, *, on_gap: OnGap | None = None
+) -> Panel:
     """Cut the channels out of a frame, on a regular grid, gaps filled by the stated rule.
 
     A missing value takes the last one before it in its series, at most `config.max_gap` steps
-    back. Rows before a series' first complete row are left out.
+    back; see `informer.data.runs.cut_runs`. Of several series, one that cannot be used is left out,
+    and `Panel.left_out` gives the reason.
+
+    Args:
+        frame: as `regular_frame` takes it.
+        config: names of the columns, the frequency, and what becomes of long gaps.
+        on_gap: in place of `config.on_gap`.
 
     Raises:
-        FrameError: as `regular_frame`, and where a gap is longer than `config.max_gap` or a
-            channel of a series holds no value at all.
+        FrameError: as `regular_frame`; or every series has a gap longer than `config.max_gap`, or a
+            channel without any value.
     """
-    ids, bounds, grid, steps, values = _on_grid(frame, config)
-    values = values[:, [config.columns.index(name) for name in config.channels]]
-    observed = ~np.isnan(values)
-    rows = np.arange(len(values))[:, None]
-    first = np.repeat(bounds[:-1], np.diff(bounds))[:, None]
-    last = np.maximum.accumulate(np.where(observed, rows, -1), axis=0)  # (T, C)
-    started = np.all(last >= first, axis=1)
-    _check_started(ids, bounds, observed, config)
-    gap = np.where(started[:, None], rows - last, 0)
-    if gap.max(initial=0) > config.max_gap:
-        _raise_gap(ids, bounds, grid[steps], gap, config)
-    filled = np.take_along_axis(values, np.maximum(last, 0), axis=0)
-    lengths = np.add.reduceat(started, bounds[:-1], dtype=np.int64)
-    return Panel(
-        ids=ids,
-        bounds=np.concatenate([[0], np.cumsum(lengths)]),
-        grid=grid,
-        steps=steps[started],
-        values=filled[started],
-        observed=observed[started],
-    )
+    return cut_runs(_on_grid(frame, config), config, on_gap or config.on_gap)
 
 
-def _on_grid(
-    frame: pd.DataFrame, config: FrameConfig
-) -> tuple[
-    tuple[str, ...],
-    npt.NDArray[np.int64],
-    pd.DatetimeIndex,
-    npt.NDArray[np.int64],
-    npt.NDArray[np.float64],
-]:
+def _on_grid(frame: pd.DataFrame, config: FrameConfig) -> RegularRows:
     _check_columns(frame, config)
     times = pd.DatetimeIndex(parse_times(frame[config.time_column], config.time_column))
     codes, ids = _series_codes(frame, config)
-    grid = pd.date_range(times.min(), times.max(), freq=pandas_offset(config.freq))
-    step = grid.get_indexer(times)
-    if (step < 0).any():
-        stray = times[int(np.flatnonzero(step < 0)[0])]
-        raise FrameError(
-            f"{stray} is not on the {config.freq!r} grid that begins at {times.min()}. Set "
-            "frame.freq to the step of the data, or resample the data."
-        )
     values = np.column_stack([_numbers(frame, name) for name in config.columns])
-    low = np.full(len(ids), len(grid), dtype=np.int64)
-    high = np.full(len(ids), -1, dtype=np.int64)
-    np.minimum.at(low, codes, step)
-    np.maximum.at(high, codes, step)
-    bounds = np.concatenate([[0], np.cumsum(high - low + 1)])
-    row = bounds[codes] + step - low[codes]
-    _check_unique(row, codes, times, ids)
-    regular = np.full((int(bounds[-1]), values.shape[1]), np.nan)
-    regular[row] = values
-    steps = np.arange(int(bounds[-1])) - np.repeat(bounds[:-1] - low, np.diff(bounds))
-    return ids, bounds, grid, steps, regular
+    faults = _infinite(values, codes, ids, config)
+    return on_grid(times, codes, ids, values, config.freq, faults)
+
+
+def _infinite(
+    values: npt.NDArray[np.float64],
+    codes: npt.NDArray[np.int64],
+    ids: tuple[str, ...],
+    config: FrameConfig,
+) -> dict[int, Fault]:
+    """Series that hold infinite values."""
+    faults: dict[int, Fault] = {}
+    for row, channel in np.argwhere(np.isinf(values)):
+        name, series = config.columns[channel], int(codes[row])
+        faults.setdefault(
+            series,
+            Fault(
+                f"has infinite values in column {name!r}",
+                f"column {name!r}{of_series(ids[series])} holds infinite values, first in row "
+                f"{row}. Replace them with missing values, or correct them.",
+            ),
+        )
+    return faults
 
 
 def _check_columns(frame: pd.DataFrame, config: FrameConfig) -> None:
@@ -232,63 +223,4 @@ def _numbers(frame: pd.DataFrame, name: str) -> npt.NDArray[np.float64]:
             f"column {name!r} must hold numbers, but it has type {column.dtype}{example}. "
             "Clean the column or leave it out of frame.columns."
         )
-    values = column.to_numpy(dtype=np.float64, na_value=np.nan)
-    if np.isinf(values).any():
-        raise FrameError(
-            f"column {name!r} holds infinite values, first in row "
-            f"{int(np.flatnonzero(np.isinf(values))[0])}. Replace them with missing values, or "
-            "correct them."
-        )
-    return values
-
-
-def _check_unique(
-    row: npt.NDArray[np.int64],
-    codes: npt.NDArray[np.int64],
-    times: pd.DatetimeIndex,
-    ids: tuple[str, ...],
-) -> None:
-    order = np.argsort(row, kind="stable")
-    twice = np.flatnonzero(np.diff(row[order]) == 0)
-    if len(twice):
-        where = int(order[twice[0]])
-        raise FrameError(
-            f"{len(twice)} rows have the time of an earlier row, the first at "
-            f"{times[where]}{_of(ids[codes[where]])}. Keep one row for each series and time."
-        )
-
-
-def _check_started(
-    ids: tuple[str, ...],
-    bounds: npt.NDArray[np.int64],
-    observed: npt.NDArray[np.bool_],
-    config: FrameConfig,
-) -> None:
-    any_value = np.logical_or.reduceat(observed, bounds[:-1], axis=0)  # (S, C)
-    if not any_value.all():
-        series, channel = (int(i[0]) for i in np.nonzero(~any_value))
-        raise FrameError(
-            f"column {config.channels[channel]!r}{_of(ids[series])} has no values. Leave the "
-            "column out of frame.columns, or the series out of the data."
-        )
-
-
-def _of(series: str) -> str:
-    """Which series is meant, where the frame names them."""
-    return "" if series == SINGLE_SERIES else f" of series {series!r}"
-
-
-def _raise_gap(
-    ids: tuple[str, ...],
-    bounds: npt.NDArray[np.int64],
-    times: pd.DatetimeIndex,
-    gap: npt.NDArray[np.int64],
-    config: FrameConfig,
-) -> None:
-    row, channel = (int(i) for i in np.unravel_index(int(gap.argmax()), gap.shape))
-    series = ids[int(np.searchsorted(bounds, row, side="right")) - 1]
-    raise FrameError(
-        f"{config.channels[channel]!r}{_of(series)} is missing for {gap[row, channel]} steps up "
-        f"to {times[row]}; max_gap={config.max_gap} is the limit. Raise frame.max_gap, or supply "
-        "the missing rows."
-    )
+    return column.to_numpy(dtype=np.float64, na_value=np.nan)

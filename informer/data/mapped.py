@@ -25,13 +25,14 @@ import pandas as pd
 from informer.config import FrameConfig
 from informer.data.chunks import series_chunks
 from informer.data.frame import parse_times, regular_panel
+from informer.data.grid import placed
 from informer.data.panel import OBSERVED, Panel
 from informer.errors import FrameError
 from informer.frequency import pandas_offset
 
 __all__ = ["map_panel"]
 
-INDEX, FORMAT = "panel.json", 1
+INDEX, FORMAT = "panel.json", 2
 CHUNK_ROWS = 2**19
 FILES = {"values": ("values.f64", np.float64), "observed": (OBSERVED, np.bool_)}
 STEPS = "steps.i64"
@@ -85,9 +86,12 @@ def _write(
 ) -> dict[str, Any]:
     """Write values and observed chunk by chunk, then the steps, which need the whole grid."""
     ids: list[str] = []
+    owner: list[int] = []
     lengths: list[int] = []
     firsts: list[pd.Timestamp] = []
     ends: list[pd.Timestamp] = []
+    left_out: dict[str, str] = {}
+    last: FrameError | None = None
     with (
         (folder / FILES["values"][0]).open("wb") as values,
         (folder / FILES["observed"][0]).open("wb") as observed,
@@ -97,27 +101,41 @@ def _write(
                 chunk = chunk[parse_times(chunk[config.time_column], config.time_column) < before]
             if chunk.empty:
                 continue
-            panel = regular_panel(chunk, config)
+            try:
+                panel = regular_panel(chunk, config)
+            except FrameError as error:
+                if not error.left_out:
+                    raise
+                left_out, last = {**left_out, **error.left_out}, error
+                continue
+            owner += (panel.owner + len(ids)).tolist()
             ids += panel.ids
             lengths += np.diff(panel.bounds).tolist()
-            firsts += list(panel.grid[panel.starts])
+            firsts += list(panel.times_of(panel.bounds[:-1]))
             ends += [panel.grid[0], panel.grid[-1]]
+            left_out |= panel.left_out
             panel.values.tofile(values)
             panel.observed.tofile(observed)
+    if last is not None and not ids:
+        raise last
     if not ids:
         raise FrameError(f"{source} has no row before {before}. Supply more history.")
-    grid = pd.date_range(min(ends), max(ends), freq=pandas_offset(config.freq))
-    starts = grid.get_indexer(pd.DatetimeIndex(firsts))
+    times, series = pd.DatetimeIndex(firsts), np.array(owner)
+    _, starts, lags = placed(times, series, len(ids), config.freq, base=min(ends))
     if (starts < 0).any():
         stray = int(np.flatnonzero(starts < 0)[0])
         raise FrameError(
-            f"{firsts[stray]} of series {ids[stray]!r} is not on the {config.freq!r} grid that "
-            f"begins at {grid[0]}. Set frame.freq to the step of the data, or resample the data."
+            f"{times[stray]} of series {ids[series[stray]]!r} is not on the {config.freq!r} grid "
+            f"that begins at {min(ends)}. Set frame.freq to the step of the data, or resample the "
+            "data."
         )
     with (folder / STEPS).open("wb") as steps:
         for start, length in zip(starts, lengths, strict=True):
             np.arange(start, start + length, dtype=np.int64).tofile(steps)
-    return {"ids": ids, "lengths": lengths, "grid": [str(grid[0]), str(grid[-1])]}
+    return {
+        "ids": ids, "owner": owner, "lengths": lengths, "lags_ns": lags.astype(np.int64).tolist(),
+        "grid": [str(min(ends)), str(max(ends))], "left_out": left_out,
+    }  # fmt: skip
 
 
 def _open(folder: Path, index: dict[str, Any], config: FrameConfig) -> Panel:
@@ -131,6 +149,9 @@ def _open(folder: Path, index: dict[str, Any], config: FrameConfig) -> Panel:
     return Panel(
         ids=tuple(index["ids"]),
         bounds=bounds,
+        owner=np.array(index["owner"], dtype=np.int64),
+        lags=np.array(index["lags_ns"], dtype="timedelta64[ns]"),
+        left_out=index["left_out"],
         grid=pd.date_range(first, last, freq=pandas_offset(config.freq)),
         steps=np.memmap(folder / STEPS, dtype=np.int64, mode="c", shape=shape[:1]),
         folder=folder,

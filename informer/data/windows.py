@@ -8,8 +8,8 @@ A window is named by its origin, the row of its first forecast step:
     encoder      [-----------------------]
     decoder                 [-- start token -] [- horizon -]
 
-Series stand one after the other along T; `window_origins` is given the bounds of each, so that no
-window crosses from one series into the next. No window is stored: a batch is gathered from the
+Runs of series stand one after the other along T; `window_origins` is given the bounds of each, so
+that no window crosses from one into the next. No window is stored: a batch is gathered from the
 rows, which may lie in memory or in a file that is mapped into it.
 
 A gap in the data is filled, so that the network has something to read. A filled value is an input
@@ -104,8 +104,10 @@ class Windows:
         label_len: rows of the encoder's input that the decoder reads again.
         pred_len: P, rows forecast.
         n_targets: channels forecast.
-        shifts: (2, S) the first row of each series, and by how much its rows are ahead of their
-            marks; None where each row has marks of its own, and then all rows are one series.
+        shifts: (2, R) the first row of each run, and by how much its rows are ahead of their marks;
+            None where each row has marks of its own, and then all rows are one run.
+        owner: (R,) int64, the number of the series of each run; None where there is one run.
+        n_times: steps of the time grid, where the marks hold several tables of so many rows.
         observed: (T, C) bool, False where a value was filled; None where none was.
         file: what `values` are mapped from; None where they lie in memory.
         observed_file: what `observed` is mapped from, likewise.
@@ -124,6 +126,8 @@ class Windows:
     pred_len: int
     n_targets: int
     shifts: Tensor | None = None
+    owner: Tensor | None = None
+    n_times: int | None = None
     observed: Tensor | None = None
     file: Path | None = None
     observed_file: Path | None = None
@@ -200,7 +204,15 @@ class Windows:
 
         Windows of different series that begin at the same time have the same step.
         """
-        return self.origins - self._ahead(self.origins)
+        times = self.origins - self._ahead(self.origins)
+        return times if self.n_times is None else times % self.n_times
+
+    def series(self, index: Tensor) -> Tensor:
+        """(B,) int64, the number of the series of each of the windows `index`."""
+        rows = self._first(index)
+        if self.shifts is None or self.owner is None:
+            return torch.zeros_like(rows)
+        return self.owner[self._run(rows)]
 
     def past(self, index: Tensor, n_rows: int) -> Tensor:
         """(B, n_rows, n_targets) scaled targets just before the origins of the windows `index`.
@@ -280,8 +292,12 @@ class Windows:
         """By how much each of `rows` (B,) is ahead of its step of the time grid."""
         if self.shifts is None:
             return 0
-        series = torch.searchsorted(self.shifts[0], rows.contiguous(), right=True) - 1
-        return self.shifts[1, series]
+        return self.shifts[1, self._run(rows)]
+
+    def _run(self, rows: Tensor) -> Tensor:
+        """(B,) the number of the run that each of `rows` (B,) belongs to."""
+        assert self.shifts is not None
+        return torch.searchsorted(self.shifts[0], rows.contiguous(), right=True) - 1
 
     def _targets(self, table: Tensor) -> Tensor:
         """(..., n_targets) the last channels of (..., C), without a copy."""
@@ -304,6 +320,7 @@ class Windows:
             marks=self.marks.to(device),
             origins=self.origins.to(device),
             shifts=None if self.shifts is None else self.shifts.to(device),
+            owner=None if self.owner is None else self.owner.to(device),
         )
 
     def subset(self, index: Tensor | slice) -> Windows:

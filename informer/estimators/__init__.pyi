@@ -12,6 +12,10 @@ from .calibration import (
     calibrate as calibrate,
 )
 from .ensemble import train_networks as train_networks
+from .fallback import (
+    Fallback as Fallback,
+    fall_back as fall_back,
+)
 from .names import (
     CLASSICAL as CLASSICAL,
     LIBRARY as LIBRARY,

@@ -4,7 +4,7 @@ Residuals are measured in units of how restless the window is that the forecast 
 that an interval found in a calm season is wide enough in a restless one (locally scaled split
 conformal prediction; Lei et al., JASA 2018, section 5.2).
 
-B windows of a batch   N windows   P pred_len   C_t targets   Q quantiles   T rows   L seq_len
+B windows of a batch   N windows   P pred_len   C_t targets   Q quantiles   S series   L seq_len
 K forecasts of each value: 1, or Q from a network of quantiles
 """
 
@@ -20,6 +20,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from informer.config import MEDIAN
 from informer.data import Windows
 from informer.errors import FrameError
 from informer.estimators.baselines import ClosedFormLinear, SeasonalNaive
@@ -40,6 +41,7 @@ N_BLOCKS, MIN_IN_BLOCK, N_STEPS, MAX_JUDGED = 12, 40, 8, 4096
 REACH = 2  # how far apart two stretches are at most of which one is calibrated on the other
 MAX_ENTRIES = 2**26  # residuals held at once; with more, fewer windows are taken, evenly
 MAX_PAST = 2**24  # values of the windows' pasts held at once
+PRIOR = 2.0  # horizons by which the spread of a series is drawn to the usual one
 NAMED = 5  # targets that a warning names
 
 logger = logging.getLogger(__name__)
@@ -87,18 +89,52 @@ class Calibration:
     """What turns forecasts into calibrated quantiles.
 
     Attributes:
-        offsets: (Q, P, C_t) quantiles of truth less forecast, scaled, at a local scale of 1.
+        levels: Q rising levels.
+        offsets: (Q, P, C_t) quantiles of truth less forecast, scaled, at a scale of 1.
         scale: the local scale.
+        ids: the S series whose validation residuals are known.
+        spread: (S, C_t) how large the residuals of each series are, against those of all.
     """
 
+    levels: tuple[float, ...]
     offsets: Tensor
     scale: LocalScale
+    ids: tuple[str, ...]
+    spread: Tensor
 
-    def quantiles(self, forecast: Tensor, windows: Windows, index: Tensor) -> Tensor:
-        """(B, Q, P, C_t) rising quantiles for forecasts (B, K, P, C_t) of the windows `index`."""
-        scale = self.scale.of(windows, index)[:, None, None]  # (B, 1, 1, C_t)
-        quantiles = forecast + scale * self.offsets
-        return quantiles if forecast.shape[1] == 1 else quantiles.sort(dim=1).values
+    def spread_of(self, ids: Sequence[str]) -> Tensor:
+        """(S, C_t) the spread of each of `ids`; 1 where it is not known."""
+        place = {name: number for number, name in enumerate(self.ids)}
+        number = torch.tensor([place.get(name, -1) for name in ids], dtype=torch.long)
+        known = torch.cat((self.spread, torch.ones(1, self.offsets.shape[-1])))
+        return known[number]
+
+    def quantiles(
+        self, forecast: Tensor, windows: Windows, index: Tensor, spread: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """The point forecast and its quantiles, (B, P, C_t) and (B, Q, P, C_t).
+
+        The point is what the model forecasts: its mean or its median, by the loss it was trained
+        with. No quantile below the median is above the point, and none above the median below it,
+        so that the point is never outside its own intervals.
+
+        Args:
+            forecast: (B, K, P, C_t) of the windows `index`.
+            windows: what was forecast.
+            index: (B,) numbers of windows.
+            spread: (S, C_t) as `spread_of` gives it for the series of `windows`.
+        """
+        scale = self.scale.of(windows, index) * spread[windows.series(index)]
+        quantiles = forecast + scale[:, None, None] * self.offsets
+        if forecast.shape[1] > 1:
+            quantiles = quantiles.sort(dim=1).values
+        point = forecast[:, self.levels.index(MEDIAN) if forecast.shape[1] > 1 else 0]
+        for place, level in enumerate(self.levels):
+            if level < MEDIAN:
+                quantiles[:, place] = torch.minimum(quantiles[:, place], point)
+            elif level > MEDIAN:
+                quantiles[:, place] = torch.maximum(quantiles[:, place], point)
+        return point, quantiles
 
 
 def calibrate(
@@ -108,6 +144,7 @@ def calibrate(
     quantiles: tuple[float, ...],
     season: int,
     targets: Sequence[str],
+    ids: Sequence[str],
 ) -> Calibration:
     """Quantiles of the validation residuals (split conformal, Vovk et al. 2005), locally scaled.
 
@@ -128,6 +165,7 @@ def calibrate(
         quantiles: Q levels.
         season: steps in a season.
         targets: C_t names, for what is said of them.
+        ids: the S series of the windows.
 
     Raises:
         FrameError: not one value was observed in the validation windows.
@@ -145,9 +183,30 @@ def calibrate(
     scale = _evenest(judge, train, val, season)
     val = _thinned(val, MAX_ENTRIES // (n_forecasts(predictor) * val.pred_len * val.n_targets))
     error = _residuals(predictor, val)  # (N, K, P, C_t)
-    own = scale.of(val, val.numbers)[:, None, None]  # (N, 1, 1, C_t)
+    error /= scale.of(val, val.numbers)[:, None, None]
     _warn_of_few(error, quantiles, targets)
-    return Calibration(offsets(error / own, quantiles), scale)
+    series = val.series(val.numbers)
+    spread = _spread(error, series, len(ids))
+    error /= spread[series][:, None, None]
+    return Calibration(quantiles, offsets(error, quantiles), scale, tuple(ids), spread)
+
+
+def _spread(error: Tensor, series: Tensor, n_series: int) -> Tensor:
+    """(S, C_t) the mean absolute residual of each series over that of all, drawn to 1.
+
+    It counts as if `PRIOR` horizons more had been as usual. Windows that begin within one horizon
+    share most of their steps, and count as one.
+    """
+    size = error[:, error.shape[1] // 2].abs()  # (N, P, C_t) of the median, or of the only forecast
+    seen = ~size.isnan()
+    total, count = size.nansum(dim=1), seen.sum(dim=1)  # (N, C_t)
+    sums = torch.zeros(n_series, total.shape[1]).index_add(0, series, total)
+    counts = torch.zeros_like(sums).index_add(0, series, count.to(sums))
+    usual = sums.sum(dim=0) / counts.sum(dim=0).clamp(min=1)
+    ratio = (sums / counts.clamp(min=1)) / usual.where(usual > 0, 1.0)
+    horizons = counts / size.shape[1] ** 2
+    spread = (horizons * ratio + PRIOR) / (horizons + PRIOR)
+    return spread.where((counts > 0) & (usual > 0), 1.0).clamp(min=LEAST)
 
 
 def _warn_of_few(error: Tensor, quantiles: tuple[float, ...], targets: Sequence[str]) -> None:
