@@ -17,6 +17,10 @@ from .frame import (
 from .mapped import map_panel as map_panel
 from .panel import Panel as Panel
 from .scaler import StandardScaler as StandardScaler
+from .sentinels import (
+    Sentinels as Sentinels,
+    find_sentinels as find_sentinels,
+)
 from .split import (
     ETT_HOUR as ETT_HOUR,
     ETT_MINUTE as ETT_MINUTE,
