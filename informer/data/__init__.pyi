@@ -18,8 +18,10 @@ from .mapped import map_panel as map_panel
 from .panel import Panel as Panel
 from .scaler import StandardScaler as StandardScaler
 from .sentinels import (
+    LARGEST as LARGEST,
     Sentinels as Sentinels,
     find_sentinels as find_sentinels,
+    is_code as is_code,
 )
 from .split import (
     ETT_HOUR as ETT_HOUR,

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["Sentinels", "find_sentinels"]
+__all__ = ["LARGEST", "Sentinels", "find_sentinels", "is_code"]
 
 _Floats = npt.NDArray[np.float64]
 _Mask = npt.NDArray[np.bool_]
@@ -137,7 +137,7 @@ def _far(values: _Floats) -> _Mask:
 def _codes(values: _Floats) -> _Mask:
     """Known codes that lie far outside the range of all values that are none."""
     distinct, place, counts = np.unique(values, return_inverse=True, return_counts=True)
-    known = _is_code(distinct)
+    known = is_code(distinct)
     rest = distinct[~known]
     if not len(rest):
         return np.zeros(len(values), dtype=np.bool_)
@@ -159,14 +159,14 @@ def _codes(values: _Floats) -> _Mask:
     return far[place]
 
 
-def _is_code(distinct: _Floats) -> _Mask:
-    """Which of some values are codes, as text, single and double precision keep them."""
-    size = np.abs(distinct)
+def is_code(values: npt.NDArray[np.float64]) -> npt.NDArray[np.bool_]:
+    """Which of (n,) values are known codes, as text, single and double precision keep them."""
+    size = np.abs(values)
     at = np.clip(np.searchsorted(_CODES, size), 1, len(_CODES) - 1)
-    known = np.zeros(len(distinct), dtype=np.bool_)
+    known = np.zeros(len(values), dtype=np.bool_)
     for code in (_CODES[at - 1], _CODES[at]):
-        single = np.abs(code.astype(np.float32).astype(np.float64) - size)
-        is_rounded = (single == 0) & ~np.isin(code, _NINES)  # nine 9s would be rounded to a number
+        single = code.astype(np.float32).astype(np.float64)
+        is_rounded = (single == size) & ~np.isin(code, _NINES)  # nine 9s would become a number
         as_text = (size > 1e30) & (np.abs(size - code) <= 1e-3 * code)
         known |= (size == code) | is_rounded | as_text
     return known
