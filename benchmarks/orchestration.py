@@ -95,12 +95,11 @@ def _library(config: Any, home: Home) -> None:  # noqa: ANN401 -- imported late
     from informer import backtest
     from informer.data import regular_frame, regular_panel
     from informer.forecaster import Forecaster
-    from tasks.rows import outliers_as_missing, read, read_contract
+    from tasks.rows import missing_by_contract, read, read_contract
 
     contract = read_contract(home.conf_dir / config.data.contract)
-    rows = regular_frame(
-        outliers_as_missing(read(config.data.source, home), contract)[0], config.frame
-    )
+    raw, _ = missing_by_contract(read(config.data.source, home), contract, config.frame.id_column)
+    rows = regular_frame(raw, config.frame)
     panel = regular_panel(rows, config.frame)
     split = config.split.resolve(panel.grid[0], panel.grid[-1], config.frame.freq)
     past = rows[rows[config.frame.time_column] < split.test_start]

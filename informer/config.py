@@ -258,7 +258,8 @@ def _renamed(saved: dict[str, Any]) -> dict[str, Any]:
     `ridge` or `blend` forecasts the same.
     """
     values = {k: dict(v) if isinstance(v, dict) else v for k, v in saved.items()}
-    values.setdefault("frame", {}).setdefault("scale", "global")  # there was no other
+    if "frame" in values:
+        values["frame"].setdefault("scale", "global")  # there was no other
     if "season" in values:
         values.setdefault("frame", {})["season"] = values.pop("season")
     if "look_back" in values:

@@ -16,10 +16,6 @@ from .frame import (
 )
 from .mapped import map_panel as map_panel
 from .panel import Panel as Panel
-from .sentinels import (
-    Sentinels as Sentinels,
-    find_sentinels as find_sentinels,
-)
 from .scaler import (
     Scales as Scales,
     StandardScaler as StandardScaler,
@@ -28,6 +24,12 @@ from .scaling import (
     fit_scales as fit_scales,
     scales_of as scales_of,
     unseen_series as unseen_series,
+)
+from .sentinels import (
+    LARGEST as LARGEST,
+    Sentinels as Sentinels,
+    find_sentinels as find_sentinels,
+    is_code as is_code,
 )
 from .split import (
     ETT_HOUR as ETT_HOUR,

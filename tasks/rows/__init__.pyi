@@ -1,6 +1,5 @@
 from .contract import (
     check_columns as check_columns,
-    outliers_as_missing as outliers_as_missing,
     read_contract as read_contract,
 )
 from .datasets import (
@@ -23,6 +22,7 @@ from .reads import (
     newest_read as newest_read,
 )
 from .rules import run_suites as run_suites
+from .sentinels import missing_by_contract as missing_by_contract
 from .sources import (
     Snapshot as Snapshot,
     load as load,

@@ -23,7 +23,7 @@ __all__ = [
     "TableContract",
     "check_columns",
     "of_a_part",
-    "outliers_as_missing",
+    "out_of_range",
     "read_contract",
 ]
 
@@ -48,6 +48,10 @@ class ColumnContract(_Part):
         mostly: share of the values there are that must lie within `min` and `max`.
         outliers: what becomes of the tolerated rest: `keep`, or `missing` to treat such a value as
             if it had not been read.
+        sentinels: what becomes of values that cannot be measurements (-9999, 1e20 and their like,
+            see `informer.data.sentinels`): `refuse` breaks the contract, `missing` treats them as
+            if they had not been read, `keep` takes them as data. `min` and `max` go before it, each
+            on its side. Values whose squares cannot be summed are never data.
         max_value_gap: longest run of missing values, in time steps, where a missing time step and
             an outlier that is treated as missing count too; None for no limit.
         severity: `critical` stops the run, `warning` is only reported.
@@ -60,12 +64,13 @@ class ColumnContract(_Part):
     max_missing: Share = 0.0
     mostly: Annotated[float, Field(gt=0, le=1)] = 1.0
     outliers: Literal["keep", "missing"] = "keep"
+    sentinels: Literal["refuse", "missing", "keep"] = "refuse"
     max_value_gap: Steps | None = None
     severity: Severity = "critical"
 
     @model_validator(mode="after")
     def _settings_fit_the_type(self) -> ColumnContract:
-        names = ("min", "max", "mostly", "outliers", "max_value_gap")
+        names = ("min", "max", "mostly", "outliers", "sentinels", "max_value_gap")
         changed = [n for n in names if getattr(self, n) != type(self).model_fields[n].default]
         if self.type != "number" and changed:
             raise ValueError(f"{', '.join(changed)} is for numbers only, not for {self.type}")
@@ -195,29 +200,6 @@ def of_a_part(contract: Contract) -> Contract:
     }
     table = contract.table.model_copy(update={"min_rows": 1})
     return contract.model_copy(update={"columns": columns, "table": table})
-
-
-def outliers_as_missing(
-    frame: pd.DataFrame, contract: Contract
-) -> tuple[pd.DataFrame, dict[str, int]]:
-    """Blank the values that the contract treats as missing because they lie out of range.
-
-    Args:
-        frame: rows that passed the contract.
-        contract: says of which columns (`outliers: missing`).
-
-    Returns:
-        A frame with those values missing, and how many there were in each such column.
-    """
-    cleaned = frame.copy()
-    counts = {}
-    for name, column in contract.columns.items():
-        if column.outliers == "missing" and name in cleaned:
-            numbers = pd.to_numeric(cleaned[name], errors="coerce")
-            outside = out_of_range(numbers, column.min, column.max)
-            cleaned[name] = cleaned[name].mask(outside)
-            counts[name] = int(outside.sum())
-    return cleaned, counts
 
 
 def out_of_range(

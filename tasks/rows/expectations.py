@@ -8,7 +8,7 @@ Importing this file imports Great Expectations (seconds) and registers the rules
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from typing import Any
 
@@ -26,15 +26,18 @@ from great_expectations.expectations.metrics.metric_provider import metric_value
 from great_expectations.expectations.metrics.table_metric_provider import TableMetricProvider
 from pandas.tseries.offsets import Tick
 
-from informer.data import parse_times
+from informer.data import LARGEST, parse_times
 from informer.errors import FrameError
 from informer.frequency import pandas_offset
 from tasks.rows.contract import out_of_range
+from tasks.rows.sentinels import sentinels_of
 
 __all__ = [
     "ExpectColumnTimesToBeOnGrid",
     "ExpectColumnValuesToBeFinite",
+    "ExpectColumnValuesToBeMeasurements",
     "ExpectColumnValuesToBeReadable",
+    "ExpectColumnValuesToHaveSquares",
     "ExpectGapsToBeShort",
     "positions",
     "read_times",
@@ -142,6 +145,107 @@ class ExpectColumnValuesToBeFinite(ColumnMapExpectation):  # type: ignore[misc]
     """No value is infinite; one that is no number is left to another rule."""
 
     map_metric = "column_values.finite"
+
+
+class _SquareMetric(ColumnMapMetricProvider):  # type: ignore[misc]
+    condition_metric_name = "column_values.square"
+    condition_value_keys = ("min_value", "max_value", "blanked")
+
+    @column_condition_partial(engine=PandasExecutionEngine)  # type: ignore[untyped-decorator]
+    def _pandas(
+        cls,
+        column: pd.Series[Any],
+        min_value: float | None = None,
+        max_value: float | None = None,
+        blanked: Sequence[str] = (),
+        **_: object,
+    ) -> pd.Series[bool]:
+        numbers = pd.to_numeric(column, errors="coerce")
+        large = (numbers.abs() > LARGEST) & ~numbers.isin([np.inf, -np.inf])
+        outside = out_of_range(numbers, min_value, max_value)
+        gone = (outside & ("outside" in blanked)) | (~outside & ("inside" in blanked))
+        return ~large | gone
+
+
+class ExpectColumnValuesToHaveSquares(ColumnMapExpectation):  # type: ignore[misc]
+    """The squares of all values can be summed; an infinite value is left to another rule.
+
+    Values that are `blanked`, `inside` or `outside` of the range, need not.
+    """
+
+    min_value: float | None = None
+    max_value: float | None = None
+    blanked: list[str] = []  # noqa: RUF012 -- a field of pydantic's
+    map_metric = "column_values.square"
+    success_keys = ("min_value", "max_value", "blanked", "mostly")
+
+
+class _MeasurementMetric(TableMetricProvider):  # type: ignore[misc]
+    metric_name = "table.sentinels"
+    value_keys = ("value_column", "id_column", "min_value", "max_value", "with_large")
+
+    @metric_value(engine=PandasExecutionEngine)  # type: ignore[untyped-decorator]
+    def _pandas(
+        cls,
+        execution_engine: PandasExecutionEngine,
+        metric_domain_kwargs: dict[str, Any],
+        metric_value_kwargs: dict[str, Any],
+        **_: object,
+    ) -> dict[str, Any]:
+        frame, _domain, _accessor = execution_engine.get_compute_domain(
+            domain_kwargs=metric_domain_kwargs, domain_type=MetricDomainTypes.TABLE
+        )
+        asked = metric_value_kwargs
+        numbers = pd.to_numeric(frame[asked["value_column"]], errors="coerce")
+        if not asked["with_large"]:
+            numbers = numbers.mask(numbers.abs() > LARGEST)
+        series = None if asked["id_column"] is None else frame[asked["id_column"]]
+        found = sentinels_of(numbers, series, asked["min_value"], asked["max_value"])
+        places = np.flatnonzero(found.mask)
+        return {
+            "count": len(places),
+            "at": [int(frame.index[place]) for place in places[:SAMPLE]],
+            "reason": found.reason,
+            "underflows": found.underflows,
+        }
+
+
+class ExpectColumnValuesToBeMeasurements(BatchExpectation):  # type: ignore[misc]
+    """No value of `value_column` is a code for a missing one, see `informer.data.sentinels`.
+
+    The values of each series are looked at by themselves. Below `min_value` and above `max_value`
+    nothing is looked for, nor among values whose squares cannot be summed but `with_large`. What is
+    found may be `tolerated`, and so may a deviation that cannot be computed (`any_deviation`).
+    """
+
+    value_column: str
+    id_column: str | None = None
+    min_value: float | None = None
+    max_value: float | None = None
+    with_large: bool = False
+    tolerated: bool = False
+    any_deviation: bool = False
+    metric_dependencies = ("table.sentinels",)
+    success_keys = (*_MeasurementMetric.value_keys, "tolerated", "any_deviation")
+
+    def _validate(
+        self,
+        metrics: dict[str, Any],
+        runtime_configuration: dict[str, Any] | None = None,
+        execution_engine: PandasExecutionEngine | None = None,
+    ) -> dict[str, Any]:
+        found = metrics["table.sentinels"]
+        is_kept = (self.tolerated or not found["count"]) and (
+            self.any_deviation or not found["underflows"]
+        )
+        return {
+            "success": is_kept,
+            "result": {
+                "observed_value": found["reason"],
+                "unexpected_count": found["count"],
+                "partial_unexpected_index_list": found["at"],
+            },
+        }
 
 
 class _OnGridMetric(ColumnMapMetricProvider):  # type: ignore[misc]

@@ -19,7 +19,8 @@ from pydantic import PlainSerializer, PlainValidator
 from informer.config import FrameConfig
 from informer.data import Panel, Split, map_panel, regular_frame, regular_panel
 from informer.errors import FrameError
-from tasks.rows.contract import outliers_as_missing, read_contract
+from tasks.rows.contract import read_contract
+from tasks.rows.sentinels import missing_by_contract
 from tasks.rows.sources import Snapshot, snapshot
 from tasks.runs import Stage
 from tasks.settings import Home, RunConfig, mark_used
@@ -58,12 +59,13 @@ class Prepared:
 
 
 def regular_rows(raw: Path, contract_path: Path, frame: FrameConfig) -> pd.DataFrame:
-    """Sorted rows on the regular grid, values outside their range made missing where so agreed.
+    """Sorted rows on the regular grid, values made missing that the contract says are none.
 
     Raises:
         FrameError: the rows break the structural contract.
     """
-    rows, _ = outliers_as_missing(pd.read_parquet(raw), read_contract(contract_path))
+    contract = read_contract(contract_path)
+    rows, _ = missing_by_contract(pd.read_parquet(raw), contract, frame.id_column)
     return regular_frame(rows, frame)
 
 
@@ -101,8 +103,9 @@ FEATURES = Stage(
     "features",
     Prepared,
     code=(
-        "tasks.rows.prepare", "tasks.rows.contract", "informer.config", "informer.frequency",
-        "informer.data.frame", "informer.data.panel", "informer.data.split",
+        "tasks.rows.prepare", "tasks.rows.contract", "tasks.rows.sentinels", "informer.config",
+        "informer.frequency", "informer.data.frame", "informer.data.panel", "informer.data.split",
+        "informer.data.sentinels",
     ),
     libraries=("numpy", "pandas", "pyarrow"),
 )  # fmt: skip

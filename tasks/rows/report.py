@@ -44,8 +44,8 @@ class RuleResult:
     """One rule of the contract and how the data stands to it.
 
     Attributes:
-        rule: rows, present, type, missing, finite, range, values, complete, unique, regular, gap
-            or value gap.
+        rule: rows, present, type, missing, finite, square, sentinels, range, values, complete,
+            unique, regular, gap or value gap.
         column: the column it is about; None for the table.
         severity: `critical` or `warning`.
         success: whether the data keeps the rule.

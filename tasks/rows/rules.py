@@ -29,10 +29,13 @@ from tasks.rows.contract import Contract
 from tasks.rows.expectations import (
     ExpectColumnTimesToBeOnGrid,
     ExpectColumnValuesToBeFinite,
+    ExpectColumnValuesToBeMeasurements,
     ExpectColumnValuesToBeReadable,
+    ExpectColumnValuesToHaveSquares,
     ExpectGapsToBeShort,
     read_times,
 )
+from tasks.rows.sentinels import sentinels_of
 
 __all__ = ["Outcome", "as_read", "content_rules", "run_rules", "run_suites", "schema_rules"]
 
@@ -56,18 +59,23 @@ class Outcome:
     problem: str
 
 
-def as_read(frame: pd.DataFrame, contract: Contract) -> pd.DataFrame:
+def as_read(frame: pd.DataFrame, contract: Contract, id_column: str | None) -> pd.DataFrame:
     """The contract's columns, numbers as floats and times as naive times.
 
-    What the `schema` suite rejects (text among numbers, infinities, what is no time) is missing.
+    What the `schema` suite rejects (text among numbers, infinities, what is no time) is missing,
+    and so is a value that the contract treats as missing because it cannot be a measurement.
     """
     columns: dict[str, pd.Series[Any]] = {}
+    series = frame[id_column] if id_column in frame else None
     for name, column in contract.columns.items():
         if name not in frame:
             continue
         if column.type == "number":
             numbers = pd.to_numeric(frame[name], errors="coerce").astype("float64")
             columns[name] = numbers.mask(numbers.isin([np.inf, -np.inf]))
+            if column.sentinels == "missing":
+                found = sentinels_of(columns[name], series, column.min, column.max)
+                columns[name] = columns[name].mask(found.mask)
         else:
             is_time = column.type == "time"
             columns[name] = read_times(frame[name]) if is_time else frame[name].astype("str")
@@ -83,8 +91,8 @@ def _told(rule: str, column: str | None, expected: str, noun: str, severity: str
     return {"description": sentence, "severity": severity, "meta": meta}
 
 
-def schema_rules(frame: pd.DataFrame, contract: Contract) -> list[Any]:
-    """Expectations of the frame as it came: rows, columns, types, what is missing or infinite."""
+def schema_rules(frame: pd.DataFrame, contract: Contract, id_column: str | None) -> list[Any]:
+    """Expectations of the frame as it came: rows, columns, types, what is missing or no number."""
     table = contract.table
     least = f"at least {table.min_rows:,} rows"
     told = _told("rows", None, least, "rows", table.severity)
@@ -107,7 +115,36 @@ def schema_rules(frame: pd.DataFrame, contract: Contract) -> list[Any]:
                 "finite", name, "every value to be finite", "values are infinite", column.severity
             )
             rules.append(ExpectColumnValuesToBeFinite(column=name, **told))
+            rules += _measurement_rules(name, contract, id_column if id_column in frame else None)
     return rules
+
+
+def _measurement_rules(name: str, contract: Contract, id_column: str | None) -> list[Any]:
+    """What can be computed with, and what has been measured; `min` and `max` go before the rule."""
+    column = contract.columns[name]
+    blanked = [
+        place
+        for place, rule in (("outside", column.outliers), ("inside", column.sentinels))
+        if rule == "missing"
+    ]
+    noun = "values are too large for that"
+    # A warning would let a training go on that can only end in numbers that are none.
+    told = _told("square", name, "the squares of all values to have a sum", noun, "critical")
+    bounds = {"min_value": column.min, "max_value": column.max}
+    rules: list[Any] = [
+        ExpectColumnValuesToHaveSquares(column=name, blanked=blanked, **bounds, **told)
+    ]
+    if column.min is not None and column.max is not None:
+        return rules
+    told = _told("sentinels", name, "every value to be a measurement", "", column.severity)
+    return [
+        *rules,
+        ExpectColumnValuesToBeMeasurements(
+            value_column=name, id_column=id_column, with_large=column.sentinels == "missing",
+            tolerated=column.sentinels != "refuse", any_deviation=column.sentinels == "keep",
+            **bounds, **told,
+        ),
+    ]  # fmt: skip
 
 
 def content_rules(
@@ -228,11 +265,11 @@ def run_rules(
     Returns:
         One outcome for each rule, and the first page of the Data Docs.
     """
-    read = as_read(frame, contract)
+    read = as_read(frame, contract, id_column)
     return run_suites(
         contract.name,
         (
-            ("schema", frame, schema_rules(frame, contract)),
+            ("schema", frame, schema_rules(frame, contract, id_column)),
             ("content", read, content_rules(read, contract, time_column, id_column)),
         ),
         docs_dir,

@@ -38,8 +38,12 @@ if TYPE_CHECKING:
 
 __all__ = ["validate_frame", "validate_snapshot"]
 
-CODE = tuple(
-    f"tasks.rows.{name}" for name in ("validate", "contract", "expectations", "rules", "report")
+CODE = (
+    *(
+        f"tasks.rows.{name}"
+        for name in ("validate", "contract", "expectations", "rules", "sentinels", "report")
+    ),
+    "informer.data.sentinels",
 )  # what a report depends on
 MAX_ROWS = 5  # offending rows that a report keeps of each rule
 
@@ -148,6 +152,8 @@ def _observed(outcome: Outcome, frame: pd.DataFrame) -> str:
     if rule == "complete":
         absent = ", ".join(map(str, result.get("partial_missing_list") or []))
         return f"{absent} not found" if absent else "they do"
+    if rule == "sentinels":
+        return _sentinels(str(result["observed_value"]), outcome.success)
     if "details" in result:
         longest, n_long = result["observed_value"], result["details"]["n_long"]
         places = "" if outcome.success else f", in {n_long:,} place{'s' * (n_long > 1)}"
@@ -156,6 +162,14 @@ def _observed(outcome: Outcome, frame: pd.DataFrame) -> str:
     count = result["unexpected_count"] or 0
     share = f" ({100 * count / total:.3g}%)" if count and rule in {"missing", "range"} else ""
     return f"{count:,} of {total:,} {noun}{share}"
+
+
+def _sentinels(reason: str, success: bool) -> str:
+    """What was found among the values, and where it breaks the contract, what mends it."""
+    if not reason:
+        return "nothing speaks against it"
+    mends = "; give the column min and max, or set its sentinels to missing or keep"
+    return reason + ("" if success else mends)
 
 
 def _report(

@@ -14,9 +14,9 @@ from tasks.rows.contract import (
     Contract,
     check_columns,
     of_a_part,
-    outliers_as_missing,
     read_contract,
 )
+from tasks.rows.sentinels import missing_by_contract
 
 TABLE = "name: demo\ntable: {freq: h}"
 Y = "columns: {y: {type: number}}"
@@ -133,7 +133,7 @@ def test_only_outliers_that_the_contract_blanks_become_missing() -> None:
         temp=ColumnContract(type="number", max=50, mostly=0.5),
     )
     frame = pd.DataFrame({"speed": [1048.0, 5.0, np.nan, -1.0], "temp": [99.0, 1.0, 2.0, 3.0]})
-    cleaned, counts = outliers_as_missing(frame, blanking)
+    cleaned, counts = missing_by_contract(frame, blanking, None)
     assert counts == {"speed": 2}
     assert cleaned["speed"].isna().tolist() == [True, False, True, True]
     assert cleaned["temp"].tolist() == frame["temp"].tolist()
@@ -142,8 +142,8 @@ def test_only_outliers_that_the_contract_blanks_become_missing() -> None:
 
 def test_text_in_a_blanked_column_is_left_for_the_structural_gate() -> None:
     speed = ColumnContract(type="number", max=120, mostly=0.5, outliers="missing")
-    cleaned, counts = outliers_as_missing(
-        pd.DataFrame({"speed": ["calm", 5.0]}), contract(speed=speed)
+    cleaned, counts = missing_by_contract(
+        pd.DataFrame({"speed": ["calm", 5.0]}), contract(speed=speed), None
     )
     assert counts == {"speed": 0}
     assert cleaned["speed"].tolist() == ["calm", 5.0]
