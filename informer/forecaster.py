@@ -48,6 +48,7 @@ from informer.estimators import (
 )
 from informer.horizons import (
     FALLBACK,
+    Horizons,
     Naive,
     Reasons,
     bounded,
@@ -202,8 +203,10 @@ class Forecaster:
             raise _none_forecast(named(found.reasons, panel, self.config.frame), self.look_back)
         n_steps = self.config.model.pred_len
         ahead = panel.ahead(found.last, self.look_back, n_steps, self.config.frame.freq)
-        point, quantiles = self.forecast_windows(ahead, torch.from_numpy(ahead.bounds[1:] - n_steps))
-        reasons = found.reasons | self._reasons(panel, ahead, found.last, found.rows, point, quantiles)
+        scales = scales_of(self.scales, panel, self.look_back)
+        origins = torch.from_numpy(ahead.bounds[1:] - n_steps)
+        point, quantiles = self.forecast_windows(ahead, origins, scales)
+        reasons = found.reasons | _against(found, ahead, scales, self, (point, quantiles))
         is_given = np.ones(found.rows.shape, dtype=bool)
         for place in reasons:
             is_given[place] = False
@@ -224,30 +227,6 @@ class Forecaster:
             logger.info("series %r is not forecast by the model: it %s", name, reason)
         table.attrs["left_out"] = left_out
         return table
-
-    def _reasons(
-        self,
-        panel: Panel,
-        ahead: Panel,
-        last: npt.NDArray[np.int64],
-        rows: npt.NDArray[np.int64],
-        point: npt.NDArray[np.float64],
-        quantiles: npt.NDArray[np.float64],
-    ) -> Reasons:
-        """Why some of the forecasts are not given, by series and target."""
-        own = scales_of(self.scales, panel, self.look_back)
-        far = far_inputs(ahead, self.look_back, own, self.config.frame)
-        bad = wild(ahead, self.look_back, own, point, quantiles)
-        if not (far or bad):
-            return {}
-        found: Reasons = {}
-        window = np.searchsorted(last, rows)  # (S, C_t)
-        for series, target in np.argwhere(np.isin(rows, last)):
-            n = int(window[series, target])
-            reason = far.get(n) or bad.get((n, int(target)))
-            if reason:
-                found[int(series), int(target)] = reason
-        return found
 
     def forecast_from(self, panel: Panel, origins: Tensor) -> pd.DataFrame:
         """Forecast from any origins of a panel.
@@ -323,19 +302,20 @@ class Forecaster:
         return whole.iloc[horizon_rows(order * n_steps, n_steps).ravel()].reset_index(drop=True)
 
     def forecast_windows(
-        self, panel: Panel, origins: Tensor
+        self, panel: Panel, origins: Tensor, scales: Scales | None = None
     ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
         """Forecast from past origins, as a backtest does.
 
         Args:
             panel: regular series in the data's units.
             origins: (N,) rows of `panel` that are the first forecast step.
+            scales: of the panel's series; None: as `panel` shows them.
 
         Returns:
             The forecasts, (N, P, C_t), and their calibrated quantiles, (N, Q, P, C_t), in the
             data's units. They take Q times the forecasts' memory: ask for many windows in parts.
         """
-        scales = scales_of(self.scales, panel, self.look_back)
+        scales = scales_of(self.scales, panel, self.look_back) if scales is None else scales
         windows = cut_windows(panel, scales, self.config, origins)
         spread = self.calibration.spread_of(panel.ids)
         values, quantiles = [], []
@@ -435,6 +415,29 @@ def _calibrated(predictor: Predictor, rows: FittedRows, config: ForecasterConfig
     return calibrate(
         predictor, rows.train, rows.val, config.quantiles, frame.season, frame.targets, rows.ids
     )
+
+
+def _against(
+    found: Horizons,
+    ahead: Panel,
+    scales: Scales,
+    forecaster: Forecaster,
+    made: tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]],
+) -> Reasons:
+    """Why some of the forecasts that were made are not given, by series and target."""
+    look_back = forecaster.look_back
+    far = far_inputs(ahead, look_back, scales, forecaster.config.frame)
+    bad = wild(ahead, look_back, scales, *made)
+    reasons: Reasons = {}
+    if not (far or bad):
+        return reasons
+    window = np.searchsorted(found.last, found.rows)  # (S, C_t)
+    for series, target in np.argwhere(np.isin(found.rows, found.last)):
+        n = int(window[series, target])
+        reason = far.get(n) or bad.get((n, int(target)))
+        if reason:
+            reasons[int(series), int(target)] = reason
+    return reasons
 
 
 def _none_forecast(left_out: Mapping[str, str], look_back: int) -> FrameError:

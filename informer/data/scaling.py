@@ -66,7 +66,7 @@ def scales_of(scales: Scales, panel: Panel, look_back: int) -> Scales:
     """The scale of each series of a panel, (S, C).
 
     A series that none was fitted for takes the one of its first `look_back` rows, which lie before
-    every forecast of it.
+    every forecast of it. A series that has no row in the panel takes none: its scale is NaN.
     """
     if not scales.ids:
         return scales.rows(np.zeros(len(panel.ids), dtype=np.int64))
@@ -100,7 +100,10 @@ def _fit(panel: Panel, rows: list[slice], name: str, *, robust: bool, n_log: int
 
 def _first_rows(panel: Panel, series: int, look_back: int, n_log: int) -> Scales:
     """The scale of the first rows of a series; filled values count where there are no others."""
-    rows = np.concatenate([np.arange(p.start, p.stop) for p in panel.rows_of(series)])[:look_back]
+    runs = [np.arange(part.start, part.stop) for part in panel.rows_of(series)]
+    rows = np.concatenate([np.empty(0, dtype=np.int64), *runs])[:look_back]
+    if not len(rows):
+        return _unknown(panel.values.shape[1], n_log)
     values, observed = panel.values[rows], panel.observed[rows]
     seen = observed | ~observed.any(axis=0)
     if n_log:  # an unseen series must not stop the others: what has no logarithm is not counted
@@ -108,6 +111,11 @@ def _first_rows(panel: Panel, series: int, look_back: int, n_log: int) -> Scales
         seen |= ~seen.any(axis=0)
         values = np.where(seen, values, 0.0)
     return Scales.fit(lambda: [(values, seen)], n_log=n_log)
+
+
+def _unknown(n_channels: int, n_log: int) -> Scales:
+    nothing = np.full((1, n_channels), np.nan)
+    return Scales((), nothing, nothing, nothing, nothing, nothing, n_log)
 
 
 def _parts(panel: Panel, rows: list[slice]) -> Iterator[Pair]:

@@ -144,7 +144,7 @@ def calibrate(
     quantiles: tuple[float, ...],
     season: int,
     targets: Sequence[str],
-    ids: Sequence[str],
+    ids: Sequence[str] = ("",),
 ) -> Calibration:
     """Quantiles of the validation residuals (split conformal, Vovk et al. 2005), locally scaled.
 

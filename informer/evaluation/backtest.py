@@ -98,7 +98,7 @@ def backtest(
             parts[kind].append(table)
     parts["windows"] = [_named_as(parts["windows"][0], table) for table in parts["windows"]]
     scores, windows, churn = (pd.concat(tables, ignore_index=True) for tables in parts.values())
-    cutoffs = panel.times[origins.numpy() - 1]
+    cutoffs = panel.times_of(origins.numpy() - 1)
     return Backtest(
         scores=scores,
         windows=windows,
@@ -131,7 +131,10 @@ class _Tested:
                 "its columns for the same times."
             )
         targets, frame = self.first.config.frame.targets, model.config.frame
-        std = self.first.target_std[[targets.index(name) for name in frame.targets]]
+        order = [targets.index(name) for name in frame.targets]
+        std = self.first.deviations(self.panel)[:, order]  # (S, C_t) of the first model's panel
+        place = {name: i for i, name in enumerate(self.panel.ids)}
+        std = std[[place.get(name, 0) for name in panel.ids]]  # of another series nothing is asked
         scales = mase_scales(panel, self.start, self.first.config.frame.season, len(targets))
         log = OriginLog(panel, frame, self.panel.grid, std, self.stride)
         scores, _ = score_windows(model, panel, origins, (std, scales), log)
@@ -154,10 +157,12 @@ def _same_windows(
     rows = origins.numpy()
     place = {name: i for i, name in enumerate(own.ids)}
     series = np.array([place.get(name, -1) for name in panel.ids])[panel.series_of(rows)]
-    begin = own.bounds[series]
-    found = begin + own.grid.get_indexer(panel.grid[panel.steps[rows]]) - own.starts[series]
-    whole = (found - begin >= look_back) & (found + pred_len <= own.bounds[series + 1])
-    return torch.from_numpy(found[whole & (series >= 0)])
+    lags = own.lags[series] if len(own.lags) else own.lags
+    steps = own.grid.get_indexer(panel.times_of(rows) - pd.TimedeltaIndex(lags))
+    found = own.rows_at(series, steps)
+    found = found[(found >= 0) & (series >= 0)]
+    whole = (own.history_of(found) >= look_back) & (own.remaining_of(found) >= pred_len)
+    return torch.from_numpy(found[whole])
 
 
 def _origins(

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-__all__ = ["interval_places", "score_table", "seasonal_scale", "summarize"]
+__all__ = ["interval_places", "mean_difference", "score_table", "seasonal_differences", "summarize"]
 
 INTERVAL = (0.1, 0.9)
 MEANS = ["mse", "mae", "mae_units", "mase", "coverage", "width", "quantile_loss", "size"]
@@ -17,17 +17,25 @@ MEANS = ["mse", "mae", "mae_units", "mase", "coverage", "width", "quantile_loss"
 Array = npt.NDArray[np.float64]
 
 
-def seasonal_scale(values: Array, observed: npt.NDArray[np.bool_], season: int) -> Array:
-    """(C,) mean absolute seasonal difference of (T, C) `values`: the denominator of MASE.
+def seasonal_differences(
+    values: Array, observed: npt.NDArray[np.bool_], season: int
+) -> tuple[Array, npt.NDArray[np.int64]]:
+    """(C,) the sum of the absolute seasonal differences of (T, C) `values`, and their number.
 
-    Hyndman & Koehler (2006), equation 3.1, with the seasonal naive forecast in sample. NaN where a
-    channel has no pair of observed values one season apart, or never changes.
+    Only pairs of observed values count.
     """
     difference = np.abs(values[season:] - values[:-season])
     paired = observed[season:] & observed[:-season]
-    count = paired.sum(axis=0)
-    total = np.where(paired, difference, 0.0).sum(axis=0)
-    scale = np.full(values.shape[1], np.nan)
+    return np.where(paired, difference, 0.0).sum(axis=0), paired.sum(axis=0)
+
+
+def mean_difference(total: Array, count: npt.NDArray[np.int64]) -> Array:
+    """The denominator of MASE, from `seasonal_differences`, in their shape.
+
+    Hyndman & Koehler (2006), equation 3.1, with the seasonal naive forecast in sample. NaN where
+    there is no pair of observed values one season apart, or nothing ever changes.
+    """
+    scale = np.full(total.shape, np.nan)
     np.divide(total, count, out=scale, where=(count > 0) & (total > 0))
     return scale
 

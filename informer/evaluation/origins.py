@@ -25,7 +25,7 @@ class OriginLog:
         panel: regular series in the data's units.
         frame: names the targets.
         grid: what the places of cutoffs are counted on; the panel's own, or another model's.
-        std: (C_t,) what errors are in units of.
+        std: (S, C_t) what errors are in units of.
         stride: steps between two origins whose forecasts of the same times are compared.
     """
 
@@ -35,7 +35,7 @@ class OriginLog:
         self._panel, self._frame, self._grid = panel, frame, grid
         self._std, self._stride = std, stride
         self._parts: list[dict[str, npt.NDArray[np.generic]]] = []
-        self._moved = np.zeros((len(panel.ids), len(std)))  # (S, C_t)
+        self._moved = np.zeros(std.shape)  # (S, C_t)
         self._count = np.zeros(len(panel.ids), dtype=np.int64)  # (S,)
         self._last: tuple[Rows, Array] | None = None
 
@@ -47,17 +47,17 @@ class OriginLog:
             truth: (N, P, C_t) in the data's units, NaN where not observed.
             forecast: (N, P, C_t) in the data's units.
         """
-        error = scaled_error(truth, forecast, self._std)
+        series, n_targets = self._panel.series_of(first), self._std.shape[1]
+        error = scaled_error(truth, forecast, self._std[series][:, None])
         n = (~np.isnan(error)).sum(axis=1)  # (N, C_t)
         with np.errstate(invalid="ignore"):
             mse = np.nansum(error**2, axis=1) / n
             mae = np.nansum(np.abs(error), axis=1) / n
-        series = self._panel.series_of(first)
         cutoff = self._panel.grid[self._panel.steps[first - 1]]
         self._parts.append(
             {
-                "place": (series[:, None] * len(self._std) + np.arange(len(self._std))).ravel(),
-                "cutoff": np.repeat(cutoff.to_numpy(), len(self._std)),
+                "place": (series[:, None] * n_targets + np.arange(n_targets)).ravel(),
+                "cutoff": np.repeat(cutoff.to_numpy(), n_targets),
                 "n": n.ravel(),
                 "mse": mse.ravel(),
                 "mae": mae.ravel(),
@@ -71,11 +71,13 @@ class OriginLog:
             first = np.concatenate([last[0], first])
             forecast = np.concatenate([last[1], forecast])
         series, n_shared = self._panel.series_of(first), forecast.shape[1] - self._stride
-        follows = (np.diff(first) == self._stride) & (np.diff(series) == 0)
+        steps = self._panel.steps[first]
+        follows = (np.diff(steps) == self._stride) & (np.diff(series) == 0)
         pairs = np.flatnonzero(follows)
         if n_shared < 1 or not len(pairs):
             return
-        moved = np.abs(forecast[pairs, self._stride :] - forecast[pairs + 1, :n_shared]) / self._std
+        moved = np.abs(forecast[pairs, self._stride :] - forecast[pairs + 1, :n_shared])
+        moved /= self._std[series[pairs]][:, None]
         np.add.at(self._moved, series[pairs], moved.sum(axis=1))
         np.add.at(self._count, series[pairs], n_shared)
 
@@ -105,7 +107,7 @@ class OriginLog:
 
         NaN where no two horizons of neighbouring origins share a time.
         """
-        n = np.repeat(self._count, len(self._std))
+        n = np.repeat(self._count, self._std.shape[1])
         mean = np.full(len(n), np.nan)
         np.divide(self._moved.ravel(), n, out=mean, where=n > 0)
         names = np.array(series_names(self._panel.ids, self._frame), dtype=object).ravel()
@@ -114,7 +116,7 @@ class OriginLog:
 
 
 def scaled_error(truth: Array, forecast: Array, std: Array) -> Array:
-    """(..., C_t) forecast less truth in units of `std`; NaN where no truth was observed.
+    """(N, P, C_t) forecast less truth in units of `std` (N, 1, C_t); NaN where no truth was observed.
 
     A forecast that is no finite number, where one is known to be wrong, errs without bound: left
     out, it would make the other forecasts of its model count for all.

@@ -50,7 +50,7 @@ def train_scales(forecaster: Forecaster, rows: pd.DataFrame, stop: pd.Timestamp)
     return pd.DataFrame(
         {
             "unique_id": [name for series in names for name in series],
-            "std": np.tile(forecaster.target_std, len(names)),
+            "std": forecaster.deviations(panel).ravel(),
             "mase_scale": scales.ravel(),
         }
     ).astype({"unique_id": "str"})

@@ -47,7 +47,7 @@ class Rolled:
         n_cutoffs: times from which was forecast.
         n_refits: models fitted on the way.
         is_test: False where the rows overlap those that were known before.
-        left_out: series of the history that did not go on, and were not forecast.
+        left_out: series that were not forecast: they did not go on, or have too little history.
     """
 
     forecasts: pd.DataFrame
@@ -94,14 +94,18 @@ def roll(
     joined = continued(history, future, config.frame, allow_overlap=allow_overlap)
     n_steps = config.model.pred_len
     panel = regular_panel(joined.rows, config.frame).extended(n_steps, config.frame.freq)
-    origins = _origins(panel, joined, forecaster.look_back, n_steps)
-    stretches, n_cutoffs = _stretches(panel.times[origins - 1], refit_every)
+    origins, without = _origins(panel, joined, forecaster.look_back, n_steps)
+    stretches, n_cutoffs = _stretches(panel.times_of(origins - 1), refit_every)
     table = _forecast(forecaster, joined, panel, origins, stretches, on_step)
     origins = origins[np.argsort(stretches, kind="stable")]
     rows = horizon_rows(origins, n_steps)  # (N, P)
     truth = measured(panel, len(config.frame.targets))[rows]  # (N, P, C_t)
     past = regular_panel(joined.history, config.frame)
-    scales = (forecaster.target_std, mase_scales(past, None, config.frame.season, truth.shape[2]))
+    seasonal = mase_scales(past, None, config.frame.season, truth.shape[2])
+    known = {name: own for name, own in zip(past.ids, seasonal, strict=True)}
+    unknown = np.full(truth.shape[2], np.nan)
+    aligned = np.stack([known.get(name, unknown) for name in panel.ids])
+    scales = (forecaster.deviations(panel), aligned)
     return Rolled(
         forecasts=_with_truth(table, truth, is_test=not joined.overlaps),
         scores=_scores(table, truth, scales, panel, origins, config),
@@ -109,33 +113,59 @@ def roll(
         n_cutoffs=n_cutoffs,
         n_refits=int(stretches.max()),
         is_test=not joined.overlaps,
-        left_out=joined.left_out(panel.ids),
+        left_out=(*joined.left_out(panel.ids), *without),
     )
 
 
 def _origins(
     panel: Panel, joined: Continuation, look_back: int, n_steps: int
-) -> npt.NDArray[np.int64]:
-    """(N,) the first row of every horizon, series by series; the last `n_steps` rows are to come.
+) -> tuple[npt.NDArray[np.int64], tuple[str, ...]]:
+    """(N,) the first row of every horizon, series by series, and the series that have none.
 
-    In an overlap a series begins as soon as it has the history that a forecast reads.
+    The last `n_steps` rows of a series are to come. In an overlap, and after a long gap, a series
+    begins as soon as it has the history that a forecast reads.
+
+    Raises:
+        FrameError: no series has a horizon.
     """
-    parts = []
+    parts, without = [], []
     for i, name in enumerate(panel.ids):
         if name not in joined.starts:
             continue
-        first, end = int(panel.bounds[i]), int(panel.bounds[i + 1]) - n_steps
-        step = panel.grid.searchsorted(joined.starts[name])
-        start = first + int(np.searchsorted(panel.steps[first:end], step))
-        if joined.overlaps:
-            start = max(start, first + look_back)
-        if start - first < look_back or start >= end:
-            raise FrameError(
-                f"series {name!r} has {min(start, end) - first} rows of history; a forecast reads "
-                f"at least {look_back}. Supply more history."
-            )
-        parts.append(np.arange(start, end, n_steps))
-    return np.concatenate(parts)
+        start = joined.starts[name] - pd.Timedelta(panel.lags[i])
+        step = int(panel.grid.searchsorted(start))
+        runs = panel.rows_of(i)
+        own = [
+            np.arange(first, stop, n_steps)
+            for number, run in enumerate(runs)
+            for first, stop in [_between(panel, run, step, look_back, n_steps)]
+            if number or joined.overlaps or step - panel.steps[run.start] >= look_back
+        ]
+        found = np.concatenate(own) if own else np.empty(0, dtype=np.int64)
+        parts.append(found)
+        if not len(found):
+            without.append((name, max(0, step - int(panel.steps[runs[-1].start]))))
+    if not any(len(part) for part in parts):
+        name, n_rows = without[0]
+        raise FrameError(
+            f"series {name!r} has {n_rows} rows of history; a forecast reads "
+            f"at least {look_back}. Supply more history."
+        )
+    return np.concatenate(parts), tuple(name for name, _ in without)
+
+
+def _between(
+    panel: Panel, run: slice, step: int, look_back: int, n_steps: int
+) -> tuple[int, int]:
+    """The first row of a run at which a horizon may begin, and the row after the last such row."""
+    first = run.start + max(look_back, step - int(panel.steps[run.start]))
+    return first, run.stop - n_steps + (0 if _is_extended(panel, run) else 1)
+
+
+def _is_extended(panel: Panel, run: slice) -> bool:
+    """Whether the last rows of a run are to come: they do where it is the last of its series."""
+    number = int(np.searchsorted(panel.bounds, run.start, side="right")) - 1
+    return number + 1 == len(panel.owner) or panel.owner[number + 1] != panel.owner[number]
 
 
 def _stretches(
@@ -155,7 +185,7 @@ def _forecast(
     on_step: Callable[[int, int], None] | None,
 ) -> pd.DataFrame:
     """The forecasts of all windows, stretch by stretch, each stretch in one batch."""
-    cutoffs = panel.times[origins - 1]
+    cutoffs = panel.times_of(origins - 1)
     tables, model = [], forecaster
     for stretch in range(stretches.max() + 1):
         own = stretches == stretch
@@ -221,6 +251,6 @@ def _inputs(panel: Panel, origins: npt.NDArray[np.int64], forecaster: Forecaster
     for i, first in zip(series, origins[firsts], strict=True):
         rows = np.arange(first - forecaster.look_back, first)
         for target, name in enumerate(names[i]):
-            values = {"unique_id": name, "ds": panel.times[rows], "y": seen[rows, target]}
+            values = {"unique_id": name, "ds": panel.times_of(rows), "y": seen[rows, target]}
             parts.append(pd.DataFrame(values))
     return pd.concat(parts, ignore_index=True).astype({"unique_id": "str"})

@@ -11,7 +11,12 @@ import pandas as pd
 import torch
 
 from informer.data import Panel, horizon_rows, series_names
-from informer.evaluation.metrics import score_table, seasonal_scale, summarize
+from informer.evaluation.metrics import (
+    mean_difference,
+    score_table,
+    seasonal_differences,
+    summarize,
+)
 from informer.evaluation.origins import OriginLog
 from informer.forecaster import Forecaster
 
@@ -28,15 +33,19 @@ def measured(panel: Panel, n_targets: int) -> Array:
 
 
 def mase_scales(panel: Panel, stop: pd.Timestamp | None, season: int, n_targets: int) -> Array:
-    """(S, C_t) denominators of MASE from the rows of each series before `stop`."""
-    return np.stack(
-        [
-            seasonal_scale(
-                panel.values[part, -n_targets:], panel.observed[part, -n_targets:], season
-            )
-            for part in panel.rows_between(None, stop)
-        ]
-    )
+    """(S, C_t) denominators of MASE from the rows of each series before `stop`.
+
+    No difference is taken across a long gap.
+    """
+    shape = (len(panel.ids), n_targets)
+    total, count = np.zeros(shape), np.zeros(shape, dtype=np.int64)
+    for series, part in zip(panel.owner, panel.rows_between(None, stop), strict=True):
+        own, n = seasonal_differences(
+            panel.values[part, -n_targets:], panel.observed[part, -n_targets:], season
+        )
+        total[series] += own
+        count[series] += n
+    return mean_difference(total, count)
 
 
 def score_windows(
@@ -52,7 +61,7 @@ def score_windows(
         forecaster: what forecasts.
         panel: regular series in the data's units.
         origins: (N,) rows of `panel` that are the first forecast step.
-        scales: the standard deviation that errors are in units of, (C_t,), and `mase_scales`.
+        scales: the deviations that errors are in units of, and `mase_scales`, both (S, C_t).
         log: takes in every part of the windows; None: nothing is kept by origin.
 
     Returns:
@@ -95,14 +104,14 @@ def score_by_series(
         forecast: (N, P, C_t) in the data's units.
         quantiles: (N, Q, P, C_t) in the data's units.
         levels: Q rising levels.
-        scales: the train rows' standard deviation, (C_t,), and `mase_scales`, (S, C_t).
+        scales: the train rows' standard deviations, and `mase_scales`, both (S, C_t).
         series: (N,) the number of each window's series.
         names: the `unique_id` of every series and target.
     """
     tables = []
     for i in np.unique(series):
         own = series == i
-        own_scales = (scales[0], scales[1][i])
+        own_scales = (scales[0][i], scales[1][i])
         table = score_table(truth[own], forecast[own], quantiles[own], levels, own_scales, names[i])
         tables.append(table)
     return pd.concat(tables, ignore_index=True)

@@ -30,7 +30,7 @@ class Scales:
     """What errors are in units of, the same for every model that is compared.
 
     Attributes:
-        deviation: (C_t,) standard deviation of the targets over the train rows.
+        deviation: (S, C_t) standard deviation of the targets over the train rows.
         seasonal: (S, C_t) denominators of MASE, from the rows before the stream.
     """
 
@@ -116,7 +116,7 @@ class Stream:
         return self.rows[self.rows[self.frame.time_column] <= self.cutoffs[k]]
 
     def scales(self, deviation: Array, season: int) -> Scales:
-        """The units of all errors: `deviation`, (C_t,), and MASE's from the rows before `start`."""
+        """The units of all errors: `deviation`, (S, C_t), and MASE's from the rows before `start`."""
         n_targets = len(self.frame.targets)
         return Scales(deviation, mase_scales(self.panel, self.start, season, n_targets))
 

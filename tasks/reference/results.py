@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from informer.data import horizon_rows, long_targets
+from informer.data import StandardScaler, horizon_rows, long_targets
 from informer.evaluation import mase_scales, measured, score_windows as score
 from informer.forecaster import Forecaster
 from tasks.reference.experiment import Experiment
@@ -53,7 +53,7 @@ def score_windows(forecaster: Forecaster, experiment: Experiment) -> Scored:
     config, panel, origins = forecaster.config, experiment.panel, experiment.test_origins
     test_start, n_targets = experiment.split.test_start, len(config.frame.targets)
     scales = mase_scales(panel, test_start, config.frame.season, n_targets)
-    scores, forecast = score(forecaster, panel, origins, (forecaster.target_std, scales))
+    scores, forecast = score(forecaster, panel, origins, (forecaster.deviations(panel), scales))
     rows = horizon_rows(origins.numpy(), config.model.pred_len)  # (N, P)
     truth = measured(panel, n_targets)[rows]  # (N, P, C_t)
     pred, true = (_as_written(values, forecaster, experiment) for values in (forecast, truth))
@@ -81,7 +81,9 @@ def _as_written(
     """(..., C_t) in the data's units as the arrays of the reference have them."""
     if experiment.flags.inverse:
         return units.astype(np.float32)
-    return forecaster.scaler.last(units.shape[-1]).transform(units).astype(np.float32)
+    scales = forecaster.scales  # of the one series that a file of the reference holds
+    scaler = StandardScaler(scales.center[0], scales.spread[0]).last(units.shape[-1])
+    return scaler.transform(units).astype(np.float32)
 
 
 def write_results(

@@ -131,8 +131,5 @@ def _alarms(
 
 def _by_series(scales: Scales, stream: Stream) -> pd.Series:
     """The train deviation by `unique_id`."""
-    return pd.Series({
-        name: value
-        for names in series_names(stream.panel.ids, stream.frame)
-        for name, value in zip(names, scales.deviation, strict=True)
-    })  # fmt: skip
+    names = series_names(stream.panel.ids, stream.frame)
+    return pd.Series(scales.deviation.ravel(), index=[name for own in names for name in own])

@@ -38,7 +38,9 @@ class Stage:
         self.stream, self.models, self.why = stream, models, why
         self.first, judged, self.first_cost = models.first()
         self.verdict = judged.ruling.reason
-        self.scales: Scales = stream.scales(models.informer.target_std, config.frame.season)
+        self.scales: Scales = stream.scales(
+            models.informer.deviations(stream.panel), config.frame.season
+        )
 
 
 @task(name="stage", cache_policy=NO_CACHE)

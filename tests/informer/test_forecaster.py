@@ -122,12 +122,12 @@ def test_quantiles_rise_with_their_level(fitted):
 def test_the_scaler_has_seen_the_train_rows_only():
     frame = history()
     start = frame["ds"].min() + pd.Timedelta(hours=int(0.8 * N_ROWS))
-    shifted = frame.assign(load=frame["load"].where(frame["ds"] < start, 1e3))
+    shifted = frame.assign(load=frame["load"].where(frame["ds"] < start, frame["load"] + 30))
     for estimator in ("linear", "seasonal_naive"):
         plain = Forecaster.fit(frame, CONFIG, estimator=estimator)
         moved = Forecaster.fit(shifted, CONFIG, estimator=estimator)
-        np.testing.assert_array_equal(plain.scaler.mean, moved.scaler.mean)
-        np.testing.assert_array_equal(plain.scaler.std, moved.scaler.std)
+        for name, array in plain.scales.to_tensors().items():
+            np.testing.assert_array_equal(moved.scales.to_tensors()[name], array)
 
 
 MODERN = replace(
@@ -192,9 +192,16 @@ def test_a_damaged_model_is_refused(fitted, tmp_path, damage, message):
 
 
 def test_a_series_that_is_too_short_is_named(fitted):
-    frame = pd.concat([history(60, ("a",)), history(10, ("b",)).assign(unique_id="short")])
-    with pytest.raises(FrameError, match=r"series 'short' has 10 rows; .* at least 24"):
-        fitted.predict(frame)
+    short = history(10, ("b",)).assign(unique_id="short")
+    with pytest.raises(FrameError, match=r"series 'short' has 10 rows, a forecast reads 24"):
+        fitted.predict(short)
+    table = fitted.predict(pd.concat([history(60, ("a",)), short]))
+    assert table.attrs["left_out"] == {"short": "has 10 rows, a forecast reads 24"}
+    own = table[table["unique_id"] == "short/load"]
+    assert set(own["fallback"]) == {"naive"}
+    assert (own["y_hat"] == short["load"].iloc[-1]).all()
+    assert (own["y_hat_q10"] < own["y_hat"]).all()
+    assert (table.loc[table["unique_id"].str.startswith("a/"), "fallback"] == "").all()
 
 
 def test_a_history_without_one_window_is_refused_with_the_numbers():
@@ -226,7 +233,7 @@ def test_one_target_is_named_by_its_series(features):
 
 def test_a_network_trained_elsewhere_is_scaled_and_calibrated_as_if_fitted_here(fitted):
     served = Forecaster.from_network(fitted.predictor.models[0], history(), CONFIG)
-    np.testing.assert_array_equal(served.scaler.mean, fitted.scaler.mean)
+    np.testing.assert_array_equal(served.scales.center, fitted.scales.center)
     np.testing.assert_array_equal(served.calibration.offsets, fitted.calibration.offsets)
     pd.testing.assert_frame_equal(served.predict(history()), fitted.predict(history()))
 
@@ -242,17 +249,23 @@ def test_a_network_that_is_not_the_configured_one_is_refused_by_what_differs(fit
 
 
 def test_a_model_saved_in_the_first_format_forecasts_as_it_did(tmp_path):
-    fitted = Forecaster.fit(history(), CONFIG)
+    fitted = Forecaster.fit(history(), replace(CONFIG, frame=replace(FRAME, scale="global")))
     flat = LocalScale("none", 1, 1.0, torch.ones(2))
-    forecaster = replace(fitted, calibration=replace(fitted.calibration, scale=flat))
+    plain = replace(fitted.calibration, scale=flat, ids=(), spread=torch.ones(0, 2))
+    forecaster = replace(fitted, calibration=plain)
     folder = forecaster.save(tmp_path / "model")
     settings = json.loads((folder / "forecaster.json").read_text())
     del settings["scale"], settings["config"]["ensemble"], settings["history"][0]["member"]
     for name in BESIDE_THE_PAPER[2:]:
         del settings["config"]["model"][name]
-    (folder / "forecaster.json").write_text(json.dumps(settings | {"format": 1}))
+    for name in ("scale", "scaler", "on_gap", "transform", "min", "max"):
+        del settings["config"]["frame"][name]
     tensors = load_file(folder / "weights.safetensors")
-    del tensors["calibration.typical"]
+    del tensors["calibration.typical"], tensors["calibration.spread"]
+    scales = {name: tensors.pop(f"scales.{name}") for name in forecaster.scales.to_tensors()}
+    scaler = {"mean": scales["center"][0].tolist(), "std": scales["spread"][0].tolist()}
+    settings |= {"format": 1, "scaler": scaler}
+    (folder / "forecaster.json").write_text(json.dumps(settings))
     old = {name.replace("network.0.", "network."): value for name, value in tensors.items()}
     save_file(old, folder / "weights.safetensors")
     loaded = Forecaster.load(folder)

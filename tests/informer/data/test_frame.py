@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -66,17 +68,17 @@ def test_a_gap_longer_than_allowed_names_series_column_time_and_mend():
         (lambda f: f.drop(columns="x"), r"lacks the columns \['x'\]"),
         (lambda f: f.iloc[:0], "no rows"),
         (lambda f: f.assign(y="much"), r"'y' must hold numbers.*'much' in row 0"),
-        (lambda f: f.assign(x=np.inf), "'x' holds infinite values"),
+        (lambda f: f.assign(x=np.inf), "'x' of series 'a' holds infinite values"),
         (
-            lambda f: pd.concat([f, f.iloc[[3]]]),
-            "the time of an earlier row, the first at 2024-01-01 03",
+            lambda f: pd.concat([f, f]),
+            "the time of an earlier row, the first at 2024-01-01 00.* of series 'a'",
         ),
         (lambda f: f.assign(ds="soon"), "'ds' must hold times, but 'soon' is not a time"),
         (lambda f: f.assign(y=np.nan), "'y' of series 'a' has no values"),
         (lambda f: f.assign(unique_id=None), "has no series name in row 0"),
         (
-            lambda f: f.assign(ds=f["ds"].where(f.index != 1, f["ds"] + pd.Timedelta("7min"))),
-            "2024-01-01 01:07:00 is not on the 'h' grid",
+            lambda f: f.assign(ds=f["ds"] + pd.Timedelta("7min") * (f["ds"].dt.hour == 1).astype(int)),
+            "2024-01-01 01:07:00 of series 'a' is not on the 'h' grid",
         ),
     ],
 )
@@ -132,14 +134,64 @@ def test_long_targets_are_named_as_forecasts_are():
     assert set(long_targets(hourly(2, ("a",)), alone)["unique_id"]) == {"y", "x"}
 
 
-def test_the_last_rows_of_each_series_are_a_panel_of_their_own():
-    frame = hourly(4).drop(index=[7])  # b ends an hour before a
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        (lambda b: b.assign(x=np.inf), "has infinite values in column 'x'"),
+        (lambda b: pd.concat([b, b.iloc[[3]]]), "has several rows for one time"),
+        (lambda b: b.assign(y=np.nan), "has no values in column 'y'"),
+        (
+            lambda b: b.assign(ds=b["ds"] + pd.Timedelta("7min") * (b.index == b.index[2]).astype(int)),
+            "has times that are not on the 'h' grid, such as 2024-01-01 02:07:00",
+        ),
+        (lambda b: b.drop(index=b.index[5:15]), "has a gap: 'y' is missing for 10 steps up to"),
+    ],
+)
+def test_a_series_that_cannot_be_used_leaves_the_others_as_they_are(change, reason):
+    frame = hourly(20)
+    a, b = (frame[frame["unique_id"] == name] for name in ("a", "b"))
+    panel = regular_panel(pd.concat([a, change(b)]), CONFIG)
+    assert panel.ids == ("a",)
+    assert panel.left_out["b"].startswith(reason)
+    np.testing.assert_array_equal(panel.values, regular_panel(a, CONFIG).values)
+
+
+def test_a_long_gap_ends_a_run_and_the_next_one_begins_after_it():
+    frame = hourly(30, ("a",)).drop(index=range(10, 20))
+    frame.loc[[4, 25], "y"] = np.nan
+    split = replace(CONFIG, on_gap="split")
+    panel = regular_panel(frame, split)
+    assert panel.bounds.tolist() == [0, 10, 20]
+    assert panel.owner.tolist() == [0, 0]
+    assert panel.times.tolist() == frame["ds"].tolist()
+    assert panel.values[4, 0] == panel.values[3, 0]
+    assert not panel.observed[[4, 15], 0].any()
+    origins = panel.origins((None, None), 4, 3).tolist()
+    assert origins == [4, 5, 6, 7, 14, 15, 16, 17]
+    assert panel.rows_at(np.array([0, 0, 0]), np.array([9, 15, 20])).tolist() == [9, -1, 10]
+
+
+def test_rows_after_the_last_target_are_left_out_and_a_late_target_is_not_filled():
+    frame = hourly(20, ("a",))
+    frame.loc[frame.index >= 15, ["y", "x"]] = np.nan
+    frame.loc[12:, "x"] = np.nan
     panel = regular_panel(frame, CONFIG)
-    short = panel.last(2)
-    assert short.bounds.tolist() == [0, 2, 4]
-    assert short.values[:, 0].tolist() == [2, 3, 101, 102]
-    expected = ["2024-01-01 02:00", "2024-01-01 03:00", "2024-01-01 01:00", "2024-01-01 02:00"]
-    assert short.times.tolist() == [pd.Timestamp(time) for time in expected]
+    assert panel.times[-1] == pd.Timestamp("2024-01-01 13:00")  # x is late by more than max_gap
+    assert panel.ends.tolist() == [[14, 11]]
+    one = FrameConfig(columns=("x", "y"), target="y", features="MS", max_gap=2)
+    frame.loc[12:, "x"] = 1.0  # known for times to come, which the target is not
+    assert len(regular_panel(frame, one).values) == 15
+
+
+def test_series_of_one_step_may_begin_at_other_times():
+    frame = hourly(10)
+    frame["ds"] += pd.Timedelta("30min") * (frame["unique_id"] == "b").astype(int)
+    panel = regular_panel(frame, CONFIG)
+    assert panel.ids == ("a", "b")
+    assert panel.times.tolist() == frame["ds"].tolist()
+    alone = regular_panel(frame[frame["unique_id"] == "b"], CONFIG)
+    marks, own = panel.marks(CONFIG, "fixed"), alone.marks(CONFIG, "fixed")
+    np.testing.assert_array_equal(marks[len(panel.grid) :], own)
 
 
 def test_a_panel_goes_on_with_rows_that_were_not_observed_series_by_series():

@@ -12,6 +12,7 @@ import informer.data.windows
 from informer.config import ForecasterConfig, FrameConfig, InformerConfig, TrainingConfig
 from informer.data.frame import regular_panel
 from informer.data.mapped import map_panel
+from informer.data.scaling import fit_scales, scales_of
 from informer.errors import FrameError
 from informer.forecaster import Forecaster
 from tests.informer.data.test_windows import assert_same_batch
@@ -124,7 +125,7 @@ def test_no_process_gets_a_copy_of_mapped_rows(stored, tmp_path):
 def mapped_windows(stored, folder):
     panel = map_panel(stored, FRAME, folder)
     return panel.windows(
-        panel.fit_scaler(None), panel.marks(FRAME, "timeF"), panel.origins((None, None), 12, 4),
+        scales_of(fit_scales(panel, None, FRAME, 12), panel, 12), panel.marks(FRAME, "timeF"), panel.origins((None, None), 12, 4),
         seq_len=12, label_len=6, pred_len=4, n_targets=1,
     )  # fmt: skip
 

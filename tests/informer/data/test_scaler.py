@@ -1,11 +1,10 @@
 """The scaler learns from observed train rows only, never divides by zero, and can be undone."""
 
-import json
 
 import numpy as np
 import pytest
 
-from informer.data.scaler import StandardScaler
+from informer.data.scaler import Scales, StandardScaler
 from informer.errors import FrameError
 
 
@@ -57,8 +56,51 @@ def test_the_scaler_of_the_last_channels_scales_the_targets(values):
     )
 
 
-def test_json_gives_the_scaler_back_bit_for_bit(values):
-    scaler = StandardScaler.fit(values)
-    again = StandardScaler.from_dict(json.loads(json.dumps(scaler.to_dict())))
-    np.testing.assert_array_equal(again.mean, scaler.mean)
-    np.testing.assert_array_equal(again.std, scaler.std)
+def test_arrays_give_scales_back_bit_for_bit(values):
+    seen = np.ones(values.shape, bool)
+    one = Scales.fit(lambda: [(values, seen)])
+    scales = Scales.joined(["a", "b"], [one, Scales.fit(lambda: [(3 * values, seen)])])
+    again = Scales.from_parts(scales.ids, scales.n_log, scales.to_tensors())
+    assert again.ids == ("a", "b")
+    for name, array in scales.to_tensors().items():
+        np.testing.assert_array_equal(again.to_tensors()[name], array)
+
+
+def test_each_series_is_scaled_by_its_own_and_back():
+    small = np.array([[1.0], [2.0], [3.0]])
+    seen = np.ones((3, 1), bool)
+    parts = [Scales.fit(lambda own=own: [(own, seen)]) for own in (small, 1e6 * small)]
+    scales = Scales.joined(["small", "large"], parts)
+    series = np.repeat([0, 1], 3)
+    scaled = scales.transform(np.concatenate([small, 1e6 * small]), series)
+    np.testing.assert_allclose(scaled[:3], scaled[3:])
+    units = scales.inverse_targets(scaled[:, None], series, 1)[:, 0]
+    np.testing.assert_allclose(units, np.concatenate([small, 1e6 * small]))
+
+
+def test_a_logarithm_is_of_the_targets_alone_and_undone():
+    values = np.array([[-5.0, 0.0], [0.0, 9.0], [5.0, 99.0]])
+    seen = np.ones((3, 2), bool)
+    scales = Scales.fit(lambda: [(values, seen)], n_log=1)
+    zeros = np.zeros(3, dtype=np.int64)
+    scaled = scales.transform(values, zeros)
+    np.testing.assert_allclose(np.diff(scaled[:, 0]), np.sqrt(1.5))
+    np.testing.assert_allclose(np.diff(scaled[:, 1]), np.sqrt(1.5))  # log 1, 10 and 100
+    np.testing.assert_allclose(scales.inverse_targets(scaled[:, 1:], zeros, 1)[:, 0], [0, 9, 99])
+    assert scales.deviation[0, 1] == pytest.approx(np.std([0, 9, 99]))
+    with pytest.raises(FrameError, match="holds -5, and transform=log1p"):
+        Scales.fit(lambda: [(values, seen)], n_log=2)
+
+
+def test_a_robust_scale_is_not_moved_by_few_values():
+    values = np.random.default_rng(0).normal(10, 3, size=(1000, 1))
+    values[:20] = 1e4
+    scales = Scales.fit(lambda: [(values, np.ones(values.shape, bool))], robust=True)
+    assert scales.center[0, 0] == pytest.approx(10, abs=0.3)
+    assert scales.spread[0, 0] == pytest.approx(3, abs=0.3)
+
+
+def test_values_too_large_to_be_squared_are_refused():
+    values = np.array([[1.0], [1.8e308]])
+    with pytest.raises(FrameError, match="whose squares are too large"):
+        StandardScaler.fit(values)

@@ -56,7 +56,8 @@ def calibrated(predictor, values, season=24, n_val=None, **sizes) -> Calibration
 def coverage(calibration: Calibration, predictor, test: Windows) -> float:
     index = torch.arange(len(test))
     forecast = predictor.predict(test, index).unsqueeze(1)
-    low, _, high = calibration.quantiles(forecast, test, index).unbind(dim=1)
+    _, quantiles = calibration.quantiles(forecast, test, index, calibration.spread)
+    low, _, high = quantiles.unbind(dim=1)
     truth = test.horizon(index)
     return float(((truth >= low) & (truth <= high)).float().mean())
 
@@ -102,19 +103,21 @@ def test_quantiles_of_a_forecast_rise_and_follow_it():
     test = windows(values, 2_000, 3_000)
     index = torch.arange(7)
     forecast = torch.randn(7, 1, 4, N_TARGETS)
-    quantiles = calibration.quantiles(forecast, test, index)
+    _, quantiles = calibration.quantiles(forecast, test, index, calibration.spread)
     assert quantiles.shape == (7, 3, 4, N_TARGETS)
     assert (quantiles.diff(dim=1) >= 0).all()
-    moved = calibration.quantiles(forecast + 5, test, index)
+    _, moved = calibration.quantiles(forecast + 5, test, index, calibration.spread)
     torch.testing.assert_close(moved, quantiles + 5)
 
 
 def test_quantiles_that_calibration_would_cross_are_put_in_order():
     offsets = torch.tensor([3.0, 0.0, -3.0]).view(3, 1, 1)
-    calibration = Calibration(offsets, LocalScale("none", 1, 1.0, torch.ones(1)))
+    spread = torch.ones(1, 1)
+    flat = LocalScale("none", 1, 1.0, torch.ones(1))
+    calibration = Calibration(LEVELS, offsets, flat, ("",), spread)
     values = np.zeros((60, 1))
     forecast = torch.tensor([-1.0, 0.0, 1.0]).view(1, 3, 1, 1)
-    found = calibration.quantiles(forecast, windows(values, 0, 60), torch.arange(1))
+    _, found = calibration.quantiles(forecast, windows(values, 0, 60), torch.arange(1), spread)
     assert found.ravel().tolist() == [-2.0, 0.0, 2.0]
 
 
@@ -130,12 +133,12 @@ def test_a_scale_is_the_windows_restlessness_against_the_train_windows(form):
 
 def test_a_window_that_stands_still_keeps_an_interval():
     values, _ = noise(3_000)
-    calibration = Calibration(
-        calibrated(Flat(), values).offsets,
-        LocalScale.fit("step", 24, 1.0, windows(values, 0, 1_000)),
-    )
+    scale = LocalScale.fit("step", 24, 1.0, windows(values, 0, 1_000))
+    calibration = replace(calibrated(Flat(), values), scale=scale)
     still = windows(np.zeros((100, N_TARGETS)), 0, 100)
-    low, _, high = calibration.quantiles(torch.zeros(1, 1, 4, 2), still, torch.arange(1))[0]
+    zeros = torch.zeros(1, 1, 4, 2)
+    _, found = calibration.quantiles(zeros, still, torch.arange(1), calibration.spread)
+    low, _, high = found[0]
     assert (low < high).all()
 
 

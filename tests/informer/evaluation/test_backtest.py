@@ -50,7 +50,7 @@ def test_scores_equal_those_of_forecasting_each_cutoff_by_itself(models):
         table = models["seasonal_naive"].predict(rows()[: cutoff + 1])
         truth = rows()["y"].to_numpy()[cutoff + 1 : cutoff + 7]
         errors.append(table["y_hat"].to_numpy() - truth)
-    std = float(models["seasonal_naive"].target_std[0])
+    std = float(models["seasonal_naive"].scales.deviation[0, 0])
     by_step = (np.array(errors) ** 2).mean(axis=0) / std**2
     np.testing.assert_allclose(found.scores["mse"], by_step, rtol=1e-4)
 
@@ -85,7 +85,7 @@ def test_test_rows_of_which_nothing_was_observed_are_refused(models):
     frame.loc[frame["ds"] >= TEST[0], columns] = np.nan
     wide = {name: replace(m, config=replace(m.config, frame=replace(m.config.frame, max_gap=99)))
             for name, m in models.items()}  # fmt: skip
-    with pytest.raises(FrameError, match="no target was observed"):
+    with pytest.raises(FrameError, match="no window"):
         backtest(wide, frame, TEST)
 
 
