@@ -341,7 +341,7 @@ class Forecaster:
         tensors["calibration.typical"] = scale.typical
         tensors["calibration.spread"] = self.calibration.spread
         arrays = self.scales.to_tensors()
-        tensors |= {f"scales.{name}": torch.from_numpy(value) for name, value in arrays.items()}
+        tensors |= {f"scales.{name}": torch.tensor(value) for name, value in arrays.items()}
         if isinstance(self.predictor, NetworkPredictor):
             for i, model in enumerate(self.predictor.models):
                 state = model.state_dict()
