@@ -49,7 +49,7 @@ class OriginLog:
         """
         error = scaled_error(truth, forecast, self._std)
         n = (~np.isnan(error)).sum(axis=1)  # (N, C_t)
-        with np.errstate(invalid="ignore"):
+        with np.errstate(over="ignore", invalid="ignore"):
             mse = np.nansum(error**2, axis=1) / n
             mae = np.nansum(np.abs(error), axis=1) / n
         series = self._panel.series_of(first)
@@ -117,7 +117,10 @@ def scaled_error(truth: Array, forecast: Array, std: Array) -> Array:
     """(..., C_t) forecast less truth in units of `std`; NaN where no truth was observed.
 
     A forecast that is no finite number, where one is known to be wrong, errs without bound: left
-    out, it would make the other forecasts of its model count for all.
+    out, it would make the other forecasts of its model count for all. So does every forecast where
+    `std` is not finite: in its units all errors would be 0.
     """
-    error = (forecast - truth) / std
-    return np.where(np.isnan(truth) | np.isfinite(forecast), error, np.inf)
+    with np.errstate(over="ignore", invalid="ignore"):
+        error = (forecast - truth) / std
+    is_sound = np.isfinite(error) & np.isfinite(std)
+    return np.where(np.isnan(truth) | is_sound, error, np.inf)
