@@ -21,6 +21,7 @@ from tasks.judging import (
     decided_once,
     evaluate_model,
     judge,
+    require_candidate,
 )
 from tasks.models import champion_of_run, register
 from tasks.rows import load_rows, prepare_rows, validate_snapshot
@@ -67,6 +68,7 @@ def retrain(config: RunConfig) -> Retrained:
         evaluation = evaluate_model(prepared, trained, champion, run_id, home)
 
         def decide() -> Decision:
+            require_candidate(evaluation, config)
             errors, model_dir = evaluation.metrics["informer"], trained.model_dir
             version = register(model_dir, prepared, config.name, errors, run_id, home)
             seeds = partial(errors_by_seed, prepared, trained, run_id, home)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import asdict, replace
 
-from prefect import flow
+from prefect import flow, get_run_logger
 from prefect.runtime import flow_run
 
 from flows.tune import tune_together
+from informer.errors import TrainingError
 from tasks.fitting import Trained, log_training, train_model, tune_study
 from tasks.judging import further_seeds, score_seed, with_seed
 from tasks.operations import is_sent_away, run_in_pool, training_slot
@@ -45,12 +47,20 @@ def train_anywhere(prepared: Prepared, config: RunConfig, run_id: str, home: Hom
 def errors_by_seed(
     prepared: Prepared, trained: Trained, run_id: str, home: Home
 ) -> tuple[float, ...]:
-    """The compared error of the same training from each further seed, a nested run each."""
+    """The compared error of the same training from each further seed, a nested run each.
+
+    The error of a seed whose training does not come to an end is infinite: the gate tells it.
+    """
     found, config = [], trained.config
     for seed in further_seeds(config):
         own = with_seed(config, seed)
-        with child_run(run_id, f"seed-{seed}", {"train.seed": seed}, home) as child_id:
-            again = train_anywhere(prepared, own, child_id, home)
+        try:
+            with child_run(run_id, f"seed-{seed}", {"train.seed": seed}, home) as child_id:
+                again = train_anywhere(prepared, own, child_id, home)
+        except TrainingError as error:
+            get_run_logger().warning("seed %d: %s", seed, error)
+            found.append(math.inf)
+            continue
         found.append(score_seed(again.model_dir, seed, prepared, config, run_id, home))
     return tuple(found)
 

@@ -13,7 +13,7 @@ from rich.table import Table
 
 from flows.commands.terminal.answer import finish
 from flows.commands.terminal.arguments import Parser, add_conf
-from tasks.settings import check_writable, find_home
+from tasks.settings import by_size, check_writable, find_home, finite
 
 if TYPE_CHECKING:
     from tasks.benchmark import Options, Published, Row
@@ -90,7 +90,7 @@ def run(args: argparse.Namespace) -> int:
         console.print(note, markup=False)
     if output is not None:
         hints.print(f"written: {output}", markup=False)
-    finish(args, {"rows": [row.record() for row in rows]})
+    finish(args, {"rows": finite([row.record() for row in rows])})
     return 0
 
 
@@ -141,7 +141,7 @@ def _table(rows: Sequence[Row], published: Sequence[Published]) -> Table:
     for p in published:
         mae = "" if p.mae is None else f"{p.mae:.3f}"
         lines.append((p.mse, (p.model, f"{p.mse:.3f}", mae, "", "", "published", "")))
-    lines.sort(key=lambda line: line[0])
+    lines.sort(key=lambda line: by_size(line[0]))
     names = ("model", "MSE", "MAE", "80 %", "WQL", "windows", "seconds")
     table = Table(title=title, box=SIMPLE_HEAD, pad_edge=False, padding=0)
     table.add_column(names[0], min_width=max(len(row.model) for row in rows))

@@ -17,6 +17,7 @@ from torch import Tensor
 
 from informer.config import ForecasterConfig
 from informer.data import Windows
+from informer.estimators.choice import least
 from informer.estimators.classical import Classical
 from informer.estimators.names import CLASSICAL, Baseline
 
@@ -105,7 +106,7 @@ class ClosedFormLinear:
         cross += _unobserved(train, partial(solved, PENALTIES[0]), cross)
         candidates = [cls(weight=solved(penalty, cross)) for penalty in PENALTIES]
         losses = [squared_error(candidate.weight, val) for candidate in candidates]
-        return candidates[losses.index(min(losses))]
+        return candidates[least(losses, "the closed-form linear model")]
 
     def predict(self, windows: Windows, index: Tensor) -> Tensor:
         """(B, P, C_t) forecasts of the windows numbered by `index`, scaled."""
@@ -135,7 +136,7 @@ def squared_error(weight: Tensor, windows: Windows) -> float:
     total = 0.0
     for index in windows.parts(CHUNK):
         x, y, _ = differences(windows, index, len(weight))
-        total += float(((x @ weight - y) ** 2).nan_to_num().sum())
+        total += float((((x @ weight - y) ** 2).where(~y.isnan(), 0.0)).sum())
     return total
 
 

@@ -24,6 +24,7 @@ from informer.config import MEDIAN
 from informer.data import Windows
 from informer.errors import FrameError
 from informer.estimators.baselines import ClosedFormLinear, SeasonalNaive
+from informer.estimators.choice import least
 from informer.estimators.conformal import n_needed, offsets, order_statistics
 from informer.estimators.predictor import NetworkPredictor, Predictor, n_forecasts, predict_levels
 
@@ -255,7 +256,7 @@ def _evenest(judge: Predictor, train: Windows, val: Windows, season: int) -> Loc
     misses = [
         _mean_miss(error / scale.of(known, index)[:, None, None], block) for scale in candidates
     ]
-    return candidates[misses.index(min(misses))]
+    return candidates[least(misses, "the intervals")]
 
 
 def _mean_miss(error: Tensor, block: Tensor) -> float:

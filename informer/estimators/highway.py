@@ -20,6 +20,7 @@ from torch import Tensor
 
 from informer.data import Windows
 from informer.estimators.baselines import CHUNK, differences, squared_error
+from informer.estimators.choice import least
 
 __all__ = ["blended_highway"]
 
@@ -111,7 +112,7 @@ def _least_error(fitted: _Moments, judge: Callable[[Tensor], float], prior: Tens
         for penalty in PENALTIES
     ]
     errors = [judge(weight) for weight in maps]
-    return maps[errors.index(min(errors))]
+    return maps[least(errors, "the linear highway")]
 
 
 def _mean_variance(windows: Windows, look_back: int) -> float:

@@ -87,7 +87,9 @@ def kept_share(errors: Tensor, stretch: Tensor, weight: Tensor | None = None) ->
     if len(means) < 2:
         return 0.0
     doubt = means.std(dim=0) / len(means) ** 0.5
-    return SHARES[int((means.mean(dim=0) + DOUBT * doubt).argmin())]
+    bound = means.mean(dim=0) + DOUBT * doubt
+    # A share whose error is no number is never kept: of nothing but such ones the start is.
+    return SHARES[int(bound.where(bound.isfinite(), torch.inf).argmin())]
 
 
 def _stretches(times: Tensor, n_stretches: int) -> Tensor:
@@ -115,9 +117,11 @@ def _errors(truth: Tensor, added: Tensor) -> Tensor:
 
     Means over the observed values, which are those of the truth that are not NaN.
     """
-    n = (~truth.isnan()).sum(dim=(1, 2))
+    unseen = truth.isnan()
+    n = (~unseen).sum(dim=(1, 2))
     errors = []
     for share in SHARES:
-        error = (truth - share * added).double().flatten(start_dim=1).nan_to_num()
+        error = truth - share * added if share else truth  # what is added may be infinite
+        error = error.double().where(~unseen, 0.0).flatten(start_dim=1)
         errors.append(torch.stack(((error**2).sum(dim=1) / n, error.abs().sum(dim=1) / n), dim=1))
     return torch.stack(errors, dim=2)

@@ -42,6 +42,7 @@ from .stream import (
     moves as moves,
 )
 from .windows import (
+    LOSSES as LOSSES,
     Pairs as Pairs,
     on_common_windows as on_common_windows,
     paired as paired,

@@ -74,10 +74,10 @@ def score_table(
     """
     std, mase_scale = scales
     known = ~np.isnan(truth)
-    error = _unbounded(forecast - truth, known)
     n = known.sum(axis=0)  # (P, C)
-    absolute = _mean(np.abs(error), n)
-    squared = _mean(error**2, n)
+    with np.errstate(over="ignore", invalid="ignore"):
+        error = _unbounded(forecast - truth, known)
+        absolute, squared = _mean(np.abs(error), n), _mean(error**2, n)
     low, high = (quantiles[:, place] for place in interval_places(levels))  # (N, P, C)
     inside = ((truth >= low) & (truth <= high)).astype(np.float64)
     width = _unbounded(np.where(known, high - low, np.nan), known)
@@ -87,8 +87,8 @@ def score_table(
     ]
     n_steps, n_targets = n.shape
     table = {
-        "mse": squared / std**2,
-        "mae": absolute / std,
+        "mse": _in_units_of(std**2, squared),
+        "mae": _in_units_of(std, absolute),
         "mae_units": absolute,
         "mase": absolute / mase_scale,
         "coverage": _mean(inside, n),
@@ -108,6 +108,16 @@ def score_table(
 def _unbounded(values: Array, known: npt.NDArray[np.bool_]) -> Array:
     """A forecast that is no number errs without bound wherever the truth is known."""
     return np.where(known & np.isnan(values), np.inf, values)
+
+
+def _in_units_of(scale: Array, errors: Array) -> Array:
+    """(P, C) errors in units of a scale (C,), NaN where they are.
+
+    They are infinite where the scale is not finite: in such units every error would be 0.
+    """
+    unbounded = np.where(np.isnan(errors), np.nan, np.inf)
+    with np.errstate(invalid="ignore"):
+        return np.where(np.isfinite(scale), errors / scale, unbounded)
 
 
 def _pinball(error: Array, level: float) -> Array:

@@ -50,7 +50,7 @@ class OriginLog:
         series, n_targets = self._panel.series_of(first), self._std.shape[1]
         error = scaled_error(truth, forecast, self._std[series][:, None])
         n = (~np.isnan(error)).sum(axis=1)  # (N, C_t)
-        with np.errstate(invalid="ignore"):
+        with np.errstate(over="ignore", invalid="ignore"):
             mse = np.nansum(error**2, axis=1) / n
             mae = np.nansum(np.abs(error), axis=1) / n
         cutoff = self._panel.grid[self._panel.steps[first - 1]]
@@ -119,7 +119,10 @@ def scaled_error(truth: Array, forecast: Array, std: Array) -> Array:
     """(N, P, C_t) forecast less truth in units of `std` (N, 1, C_t); NaN where no truth was observed.
 
     A forecast that is no finite number, where one is known to be wrong, errs without bound: left
-    out, it would make the other forecasts of its model count for all.
+    out, it would make the other forecasts of its model count for all. So does every forecast where
+    `std` is not finite: in its units all errors would be 0.
     """
-    error = (forecast - truth) / std
-    return np.where(np.isnan(truth) | np.isfinite(forecast), error, np.inf)
+    with np.errstate(over="ignore", invalid="ignore"):
+        error = (forecast - truth) / std
+    is_sound = np.isfinite(error) & np.isfinite(std)
+    return np.where(np.isnan(truth) | is_sound, error, np.inf)

@@ -38,7 +38,7 @@ def pooled(windows: pd.DataFrame, by: list[str]) -> pd.DataFrame:
     Returns:
         The columns of `by`, n (observed values), mse and mae; NaN where nothing was observed.
     """
-    seen = windows[windows["n"] > 0]
+    seen = _judged(windows)
     sums = seen[list(LOSSES)].mul(seen["n"], axis=0).assign(n=seen["n"])
     totals = sums.groupby([seen[name] for name in by], sort=False, observed=True).sum()
     means = totals[list(LOSSES)].div(totals["n"], axis=0)
@@ -59,7 +59,7 @@ def on_common_windows(
     Raises:
         EvidenceError: no window was forecast by all of them.
     """
-    seen = windows[windows["model"].isin(models) & (windows["n"] > 0)]
+    seen = _judged(windows[windows["model"].isin(models)])
     n_models = seen.groupby(["unique_id", "step"], observed=True)["model"].transform("size")
     table = pooled(seen[n_models == len(models)], ["model"]).set_index("model")
     if table.empty:
@@ -67,6 +67,15 @@ def on_common_windows(
             f"{', '.join(models)} forecast no window in common. Supply more test rows."
         )
     return {name: float(table[metric][name]) for name in models}
+
+
+def _judged(windows: pd.DataFrame) -> pd.DataFrame:
+    """The windows of which something was observed; a loss of them that is NaN is infinite.
+
+    A sum would leave it out, so that a model without a number would win by the windows it lacks.
+    """
+    seen = windows[windows["n"] > 0]
+    return seen.assign(**{name: seen[name].fillna(np.inf) for name in LOSSES if name in seen})
 
 
 @dataclass(frozen=True)
@@ -127,7 +136,7 @@ def paired(windows: pd.DataFrame, new: str, old: str, metric: str, n_steps: int)
         EvidenceError: they forecast no window in common.
     """
     keys = ["unique_id", "step"]
-    own, other = (windows[(windows["model"] == model) & (windows["n"] > 0)] for model in (new, old))
+    own, other = (_judged(windows[windows["model"] == model]) for model in (new, old))
     shown = [*keys, "series", "target", "cutoff", "n", metric]
     both = own[shown].merge(other[[*keys, metric]], on=keys, suffixes=("_new", "_old"))
     if both.empty:

@@ -57,10 +57,12 @@ class TrainingResult:
 
 
 def best_val_loss(history: Iterable[EpochRecord]) -> float:
-    """The least validation loss of each network, averaged over the networks."""
+    """The least finite validation loss of each network, averaged over the networks."""
     best: dict[int, float] = {}
     for record in history:
-        best[record.member] = min(record.val_loss, best.get(record.member, math.inf))
+        before = best.setdefault(record.member, math.inf)
+        if math.isfinite(record.val_loss):
+            best[record.member] = min(record.val_loss, before)
     return sum(best.values()) / len(best)
 
 

@@ -17,8 +17,8 @@ class Stopping:
     n_worse: int = 0
 
     def after(self, epoch: int, val_loss: float) -> Stopping:
-        """The state after `epoch`; a loss equal to the best is not better."""
-        if val_loss < self.best_val_loss:
+        """The state after `epoch`; a loss equal to the best is not better, nor one not finite."""
+        if math.isfinite(val_loss) and val_loss < self.best_val_loss:
             return Stopping(val_loss, epoch)
         return Stopping(self.best_val_loss, self.best_epoch, self.n_worse + 1)
 

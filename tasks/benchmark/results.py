@@ -9,7 +9,7 @@ from typing import Any
 
 from informer.errors import ConfigError
 from tasks.benchmark.run import Row
-from tasks.settings import replaced
+from tasks.settings import finite, replaced
 
 __all__ = ["read_rows", "write_rows"]
 
@@ -43,6 +43,6 @@ def write_rows(path: Path, rows: Sequence[Row]) -> None:
     made = [row.record() for row in rows]
     new = {tuple(row[name] for name in KEY) for row in made}
     kept = [row for row in read_rows(path) if tuple(row.get(name) for name in KEY) not in new]
-    text = json.dumps({"rows": [*kept, *made]}, indent=1) + "\n"
+    text = json.dumps(finite({"rows": [*kept, *made]}), indent=1) + "\n"
     with replaced(path) as draft:
         draft.write_text(text, encoding="utf-8")

@@ -5,6 +5,7 @@ N windows   P pred_len   C_t targets   T rows
 
 from __future__ import annotations
 
+import math
 import statistics
 import time
 from collections.abc import Callable, Sequence
@@ -43,7 +44,8 @@ class Row:
         coverage, width: of the interval from q10 to q90, the width in the errors' unit; the mean
             over the seeds.
         wql: weighted quantile loss as GIFT-Eval defines it; the mean over the seeds.
-        mse_std, mae_std: sample deviation over the seeds; None for a single seed of what has one.
+        mse_std, mae_std: sample deviation over the seeds; None for a single seed of what has one,
+            NaN where the error of a seed is not finite.
         seeds: how many were run; 1 for what has none.
         n_windows: test windows scored: all there are, but for a classical model's stride.
         seconds: for one seed, to fit, calibrate and score.
@@ -197,4 +199,6 @@ def _row(
 def _spread(values: list[float], model: str) -> float | None:
     if model != INFORMER:
         return 0.0
+    if not all(map(math.isfinite, values)):  # of which `statistics` has no deviation
+        return math.nan
     return statistics.stdev(values) if len(values) > 1 else None

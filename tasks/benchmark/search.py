@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
 import optuna
 import pandas as pd
+from optuna.trial import TrialState
 
 from informer.data import Split
+from informer.errors import ConfigError, TrainingError
 from informer.forecaster import Forecaster
 from informer.training import EpochRecord
 from tasks.benchmark.setting import PARTS
-from tasks.fitting import present_values, suggest
+from tasks.fitting import TrialFailed, failure_of, present_values, suggest
 from tasks.settings import RunConfig
 
 __all__ = ["search"]
@@ -28,10 +31,14 @@ def search(
         config: at its horizon; `tune` says where and how long is searched.
         split: where validation begins.
         on_trial: told how far the search has come, in `PARTS`, and in words.
+
+    Raises:
+        TrainingError: the values of no trial work.
     """
     space = config.tune.space
     assert isinstance(space, dict), "load_config reads the space"
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    optuna.logging.set_verbosity(optuna.logging.ERROR)  # a trial that fails is told below
+    reasons: list[str] = []
     study = optuna.create_study(
         sampler=optuna.samplers.TPESampler(seed=config.tune.seed),
         pruner=optuna.pruners.MedianPruner(n_startup_trials=2, n_warmup_steps=1),
@@ -51,12 +58,32 @@ def search(
             if trial.should_prune():
                 raise optuna.TrialPruned
 
-        candidate = config.with_values(values).forecaster_for(split)
-        Forecaster.fit(known, candidate, on_epoch=on_epoch)
-        return min(losses)
+        try:
+            candidate = config.with_values(values).forecaster_for(split)
+        except ConfigError as error:
+            reasons.append(str(error))
+            raise TrialFailed(str(error)) from error
+        try:
+            Forecaster.fit(known, candidate, on_epoch=on_epoch)
+        except optuna.TrialPruned:
+            raise
+        except Exception as error:
+            reason = failure_of(error)
+            if reason is None:
+                raise
+            reasons.append(reason)
+            raise TrialFailed(reason) from error
+        return min(filter(math.isfinite, losses), default=math.nan)  # a NaN is no result
 
     minutes = config.tune.timeout_minutes
     study.optimize(
-        objective, n_trials=config.tune.n_trials, timeout=None if minutes is None else 60 * minutes
-    )
+        objective, n_trials=config.tune.n_trials, timeout=None if minutes is None else 60 * minutes,
+        catch=(TrialFailed,),
+    )  # fmt: skip
+    if not study.get_trials(states=(TrialState.COMPLETE,)):
+        why = f", the last because {reasons[-1].rstrip('.')}" if reasons else ""
+        raise TrainingError(
+            f"no trial of the search at horizon {config.model.pred_len} completed{why}. Correct "
+            "tune.space or the configuration."
+        )
     return dict(study.best_params)

@@ -1,3 +1,7 @@
+from .failures import (
+    TrialFailed as TrialFailed,
+    failure_of as failure_of,
+)
 from .studies import (
     RUN_ATTRIBUTE as RUN_ATTRIBUTE,
     abandon as abandon,

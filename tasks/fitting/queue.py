@@ -19,6 +19,7 @@ import optuna
 from optuna.exceptions import StorageInternalError, UpdateFinishedTrialError
 from optuna.trial import FrozenTrial, TrialState
 
+from tasks.fitting.failures import FAILURE, TrialFailed
 from tasks.fitting.studies import fail_stale, open_storage
 from tasks.settings import Home
 
@@ -90,9 +91,11 @@ class Queue:
 
         Args:
             n_trials: that the study was filled for.
-            objective: what gives a trial its value. What it raises, but for `TrialPruned`, ends the
-                trial as failed and comes out of here. An `UpdateFinishedTrialError`, which every
-                report may raise, says that the trial was taken for dead and is another process's.
+            objective: what gives a trial its value. A `TrialFailed` ends the trial as failed, and
+                another entry takes its place, `n_trials` times at most. What else it raises, but
+                for `TrialPruned`, ends the trial as failed and comes out of here. An
+                `UpdateFinishedTrialError`, which every report may raise, says that the trial was
+                taken for dead and is another process's.
             seconds: after which no further entry is taken.
         """
         end = None if seconds is None else time.monotonic() + seconds
@@ -101,7 +104,7 @@ class Queue:
             fail_stale(self.study)
             taken = None if end is not None and time.monotonic() >= end else self._next()
             if taken is not None:
-                self._run(taken, objective)
+                self._run(taken, objective, n_trials)
                 n_quiet = 0
             else:
                 n_quiet = 0 if self.trials(TrialState.RUNNING) else n_quiet + 1
@@ -111,6 +114,10 @@ class Queue:
         """The trials in these states, by number; in any state where none is named."""
         found: list[FrozenTrial] = self.study.get_trials(deepcopy=False, states=states or None)
         return found
+
+    def failed(self) -> list[FrozenTrial]:
+        """The trials whose values did not work, by number; each says why."""
+        return [trial for trial in self.trials(TrialState.FAIL) if FAILURE in trial.user_attrs]
 
     def _next(self) -> FrozenTrial | None:
         waiting = self.trials(TrialState.WAITING)
@@ -126,7 +133,7 @@ class Queue:
         except UpdateFinishedTrialError:
             return False
 
-    def _run(self, taken: FrozenTrial, objective: Objective) -> None:
+    def _run(self, taken: FrozenTrial, objective: Objective, n_trials: int) -> None:
         """Work on an entry that was taken, and say how it ended."""
         drawn = np.random.SeedSequence([self._seed, taken.number]).generate_state(1)
         self.study.sampler = optuna.samplers.TPESampler(seed=int(drawn[0]), constant_liar=True)
@@ -139,6 +146,10 @@ class Queue:
                 self._tell(taken, TrialState.PRUNED)
             except UpdateFinishedTrialError:
                 return
+            except TrialFailed:
+                # Another draw takes its place; where none works, the search is to end all the same.
+                if self._tell(taken, TrialState.FAIL) and len(self.failed()) <= n_trials:
+                    self.study.enqueue_trial({})
             except BaseException as error:
                 if self._tell(taken, TrialState.FAIL):
                     # Values that failed would again; an interruption says nothing against them.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import shutil
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -15,8 +16,10 @@ from optuna.exceptions import UpdateFinishedTrialError
 from optuna.trial import FrozenTrial
 
 from informer.data import Panel, Split
+from informer.errors import ConfigError
 from informer.forecaster import Forecaster
 from informer.training import EpochRecord
+from tasks.fitting.failures import FAILURE, TrialFailed, failure_of
 from tasks.fitting.studies import RUN_ATTRIBUTE, history_of
 from tasks.runs import child_run, connect
 from tasks.settings import Dimension, Home, RunConfig
@@ -71,6 +74,7 @@ class Trials:
 
         Raises:
             TrialPruned: the losses of the others say that it is not worth going on.
+            TrialFailed: the values do not work: a loss that is not finite, no window, no memory.
             UpdateFinishedTrialError: it was taken for dead, and another process goes on with it.
         """
         space = self.config.tune.space
@@ -91,15 +95,26 @@ class Trials:
                     self._train(values, folder, curve)
             except optuna.TrialPruned:
                 pruned = True  # the run is finished all the same, it did not fail
+            except Exception as error:
+                reason = failure_of(error)
+                if reason is None:
+                    raise
+                raise curve.failed(reason) from error
             curve.client.set_tag(run_id, "pruned", str(pruned).lower())
-            curve.client.log_metric(run_id, "best_val_loss", min(curve.losses.values()))
+            best = min(filter(math.isfinite, curve.losses.values()), default=None)
+            if best is None:
+                raise curve.failed("no validation loss is finite")
+            curve.client.log_metric(run_id, "best_val_loss", best)
         if pruned:
             raise optuna.TrialPruned
-        return min(curve.losses.values())
+        return best
 
     def _train(self, values: Mapping[str, Any], folder: Path, curve: _Curve) -> None:
         short = {"train.epochs": self.config.tune.epochs, "ensemble": 1}
-        candidate = self.config.with_values({**values, **short})
+        try:
+            candidate = self.config.with_values({**values, **short}).forecaster_for(self.split)
+        except ConfigError as error:  # such as a width that the heads do not divide
+            raise curve.failed(" ".join(str(error).split())) from error
 
         def on_epoch(record: EpochRecord) -> None:
             curve.show(record)
@@ -110,7 +125,7 @@ class Trials:
 
         fitted = Forecaster.fit(
             self.past,
-            candidate.forecaster_for(self.split),
+            candidate,
             checkpoint_dir=folder,
             on_epoch=on_epoch,
         )
@@ -147,6 +162,12 @@ class _Curve:
         if record.epoch not in self.losses:
             self.losses[record.epoch] = record.val_loss
             self.trial.report(record.val_loss, record.epoch)
+
+    def failed(self, reason: str) -> TrialFailed:
+        """Say in the study and in the MLflow run why the values do not work; the error to raise."""
+        self.trial.set_user_attr(FAILURE, reason)
+        self.client.set_tag(self.run_id, FAILURE, reason)
+        return TrialFailed(reason)
 
 
 @contextmanager

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import shutil
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
@@ -14,6 +16,7 @@ from optuna.trial import TrialState
 from prefect import get_run_logger
 from prefect.artifacts import create_table_artifact
 
+from tasks.fitting.failures import FAILURE
 from tasks.fitting.queue import FINISHED, Queue
 from tasks.fitting.trial import Trials
 from tasks.models import Served, champion_of_run, load_version
@@ -63,10 +66,13 @@ def study_name(prepared: Prepared, config: RunConfig) -> str:
 TUNE = Stage(
     "tune",
     Tuned,
-    code=(*TRAINING_CODE, "tasks.fitting.tune", "tasks.fitting.trial", "tasks.fitting.queue"),
+    code=(
+        *TRAINING_CODE, "tasks.fitting.tune", "tasks.fitting.trial", "tasks.fitting.queue",
+        "tasks.fitting.failures",
+    ),
     libraries=(*TRAINING_LIBRARIES, "optuna"),
     is_shared=True,
-)
+)  # fmt: skip
 
 
 def tune_study(
@@ -119,9 +125,11 @@ def _search(
         shutil.rmtree(home.trials_dir(name), ignore_errors=True)
     if not queue.trials(TrialState.COMPLETE):
         raise PipelineError(
-            f"no trial of study {name} completed. The MLflow runs of its trials show why. Correct "
-            "tune.space or the configuration, and run this again."
+            f"no trial of study {name} completed{_commonest(queue)}. Correct tune.space or the "
+            "configuration, and run this again."
         )
+    for trial in queue.failed():
+        get_run_logger().warning("trial %d failed: %s", trial.number, trial.user_attrs[FAILURE])
     best = queue.study.best_trial
     return Tuned(name, dict(best.params), best.value, len(queue.trials(*FINISHED)))
 
@@ -180,9 +188,22 @@ def _inside(
     return values
 
 
+def _commonest(queue: Queue) -> str:
+    """The reason that most failed trials have, less the numbers in which they differ."""
+    reasons = [trial.user_attrs[FAILURE] for trial in queue.failed()]
+    if not reasons:
+        return ". The MLflow runs of its trials show why"
+    kinds = Counter(re.sub(r"[\d.e+-]*\d", "#", reason) for reason in reasons)
+    kind, count = kinds.most_common(1)[0]
+    example = next(r for r in reasons if re.sub(r"[\d.e+-]*\d", "#", r) == kind)
+    return f": {count} of {len(reasons)} that failed did so as this one: {example.rstrip('.')}"
+
+
 def _table(queue: Queue) -> list[dict[str, Any]]:
     return [
-        {"trial": trial.number, "state": trial.state.name, "val_loss": trial.value} | trial.params
+        {"trial": trial.number, "state": trial.state.name, "val_loss": trial.value}
+        | trial.params
+        | {"reason": trial.user_attrs.get(FAILURE, "")}
         for trial in queue.trials()
     ]
 

@@ -24,6 +24,7 @@ from prefect.settings import PREFECT_API_URL, temporary_settings
 from informer.errors import ConfigError
 from informer.forecaster import Forecaster
 from tasks.forecasts.chunks import read_groups
+from tasks.forecasts.vintages import require_finite
 from tasks.runs import RETRIES
 from tasks.settings import ForecastConfig, PipelineError, StoreError
 
@@ -96,6 +97,7 @@ def forecast_chunk(chunk: Chunk) -> Part:
     Raises:
         StoreError: this process does not see the files, or cannot write.
         FrameError: the rows cannot be forecast.
+        PipelineError: a forecast is no finite number.
     """
     if not (chunk.model.is_dir() and chunk.rows.is_file() and chunk.part.parent.is_dir()):
         raise StoreError(
@@ -104,6 +106,7 @@ def forecast_chunk(chunk: Chunk) -> Part:
             "and forecast.output at the same paths."
         )
     table = _forecaster(chunk.model).predict(read_groups(chunk.rows, chunk.groups))
+    require_finite(table, f"the forecast of version {chunk.version}")
     table.insert(3, "model_version", chunk.version)
     table.insert(4, "data_sha256", chunk.sha256)
     draft = chunk.part.with_name(f".{chunk.part.stem}-{os.getpid()}.parquet")

@@ -20,22 +20,25 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from tasks.settings import Home, RunConfig, StoreError, locked_name, replaced
+from tasks.settings import Home, PipelineError, RunConfig, StoreError, locked_name, replaced
 
 __all__ = [
     "COLUMNS", "VintageFile", "commit_vintage", "known_at", "last_made", "last_scheduled",
     "list_vintages", "output_dir", "part_name", "parts_of", "read_vintage", "read_vintages",
-    "stamp_parts", "vintage_of", "vintage_path",
+    "require_finite", "stamp_parts", "vintage_of", "vintage_path",
 ]  # fmt: skip
 
 COLUMNS = ("unique_id", "ds", "cutoff", "model_version", "created_at", "data_sha256", "y_hat")
 ORDER = ["created_at", "cutoff", "unique_id", "ds"]
 NAME = re.compile(r"(?P<cutoff>\d{8}T\d{6})-v(?P<version>\w+?)(-(?P<sha>[0-9a-f]{8}))?\.parquet")
 CUTOFF_FORMAT = "%Y%m%dT%H%M%S"
+FORECAST = "y_hat"  # how the columns of a forecast begin
+NAMED = 5
 AS_OF = b"informer.as_of"  # in the metadata of a vintage's files that `--as-of` asked for
 NO_LINKS = (errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EXDEV, errno.EMLINK)
 WAS_THERE = (errno.EEXIST, errno.ENOTEMPTY, errno.ENOTDIR)
@@ -116,8 +119,13 @@ def commit_vintage(draft: Path, path: Path) -> bool:
 
     Raises:
         StoreError: the folder or a file cannot be written.
+        PipelineError: a forecast is no finite number.
     """
     parts = parts_of(draft)
+    for part in parts:
+        with pq.ParquetFile(part) as file:
+            names = [name for name in file.schema_arrow.names if name.startswith(FORECAST)]
+            require_finite(file.read(["unique_id", *names]).to_pandas(), path.stem)
     is_new = True
     try:
         if len(parts) == 1:
@@ -135,6 +143,27 @@ def commit_vintage(draft: Path, path: Path) -> bool:
         with replaced(copy) as beside:
             pd.read_parquet(path).to_csv(beside, index=False)
     return is_new
+
+
+def require_finite(table: pd.DataFrame, vintage: str) -> None:
+    """Refuse forecasts that are no finite numbers, before they become part of a vintage.
+
+    Args:
+        table: unique_id, y_hat and quantiles; other columns are not looked at.
+        vintage: what it is to be part of, in the error's words.
+
+    Raises:
+        PipelineError: there is such a forecast; the message names the series.
+    """
+    columns = [name for name in table.columns if name.startswith(FORECAST)]
+    wild = ~np.isfinite(table[columns].to_numpy(dtype=np.float64)).all(axis=1)
+    if wild.any():
+        series = [str(name) for name in table["unique_id"][wild].unique()]
+        named = ", ".join(series[:NAMED]) + (", ..." if len(series) > NAMED else "")
+        raise PipelineError(
+            f"{vintage} is not written: the forecast of {named} is not finite. Look for extreme "
+            "values in the last rows of the series, or leave it out of the data."
+        )
 
 
 def _place(part: Path, path: Path) -> None:

@@ -31,6 +31,7 @@ from .promote import (
     Promotion as Promotion,
     carry_out as carry_out,
     judge as judge,
+    require_candidate as require_candidate,
 )
 from .roll import write_rolled as write_rolled
 from .spread import (

@@ -43,8 +43,9 @@ def weigh(
     """
     judged = (CHALLENGER_NAME, CHAMPION_NAME)
     metric = config.promote.metric
+    seen = set(windows.loc[windows["n"] > 0, "model"].unique())
     baselines = [  # those that forecast a window of which something was observed
-        name for name in metrics if name not in judged and not math.isnan(metrics[name][metric])
+        name for name in metrics if name not in judged and name in seen
     ]
     over = {name: _errors(_pairs(windows, CHALLENGER_NAME, name, config)) for name in baselines}
     sound = [name for name in baselines if math.isfinite(metrics[name][metric])]

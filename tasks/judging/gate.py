@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from statistics import stdev
 from typing import Literal
 
-from informer.evaluation import Comparison, Harmed
+from informer.evaluation import LOSSES, Comparison, Harmed
 from tasks.judging.evaluate import CHALLENGER_NAME, CHAMPION_NAME
 from tasks.settings import PromoteConfig
 
@@ -92,7 +92,12 @@ class Evidence:
     @property
     def broken(self) -> tuple[str, ...]:
         """Models that forecast something that is no finite number, where the truth is known."""
-        return tuple(name for name, own in self.metrics.items() if math.isinf(own["mse"]))
+        judged = {CHALLENGER_NAME, CHAMPION_NAME, *self.baselines}
+        return tuple(
+            name
+            for name, own in self.metrics.items()
+            if name in judged and not all(math.isfinite(own[m]) for m in LOSSES if m in own)
+        )
 
 
 def best_baseline(evidence: Evidence) -> str | None:
@@ -100,39 +105,45 @@ def best_baseline(evidence: Evidence) -> str | None:
 
     None where there is none whose forecasts are all numbers.
     """
-    sound = [name for name in evidence.baselines if name not in evidence.broken]
+    sound = [name for name in evidence.baselines if _is_sound(name, evidence)]
     return min(sound, key=lambda name: evidence.baselines[name], default=None)
 
 
 def unbeaten(evidence: Evidence, rules: PromoteConfig) -> str | None:
     """The best baseline that the challenger does not undercut; None where it undercuts all."""
-    ordered = sorted(evidence.baselines, key=lambda name: evidence.baselines[name])
-    sound = (name for name in ordered if name not in evidence.broken)
-    return next((n for n in sound if not undercuts(evidence.over_baselines[n], rules)), None)
+    sound = [name for name in evidence.baselines if _is_sound(name, evidence)]
+    ordered = sorted(sound, key=lambda name: evidence.baselines[name])
+    return next((n for n in ordered if not undercuts(evidence.over_baselines[n], rules)), None)
+
+
+def _is_sound(baseline: str, evidence: Evidence) -> bool:
+    return math.isfinite(evidence.baselines[baseline]) and baseline not in evidence.broken
 
 
 def decide(evidence: Evidence, rules: PromoteConfig) -> Ruling:
     """Judge the challenger, and where it fails the best baseline in its place.
 
     The candidate is the challenger where it beats every baseline, else the best baseline. Without a
-    champion the candidate serves. A champion stays where it cannot be compared, and where the
-    candidate fails one of the checks against it: PROMOTE serves the challenger, FALLBACK the
-    baseline, HOLD the champion.
+    champion the candidate serves. A champion stays where the candidate fails one of the checks
+    against it. It also stays where it cannot be compared, unless `on_new_schema` says that it is
+    replaced as if there were none. PROMOTE serves the challenger, FALLBACK the baseline, HOLD the
+    champion.
     """
     best = best_baseline(evidence)
     own = _own_checks(evidence, best, rules)
     wins = all(check.passed for check in own)
     candidate = CHALLENGER_NAME if wins else best
     error, others = _told(evidence, unbeaten(evidence, rules) or best, rules.metric)
+    note = ""
     if evidence.incomparable:
-        return Ruling(
-            "HOLD",
-            f"{error} against {others}; the champion cannot be compared: {evidence.incomparable}; "
-            "it stays until a person promotes another version: informer models promote",
-            CHAMPION_NAME, own,
-        )  # fmt: skip
+        told = f"the champion cannot be compared: {evidence.incomparable}"
+        if rules.on_new_schema == "hold":
+            text = f"{error} against {others}; {told}; it stays until a person promotes another "
+            text += "version (informer models promote) or sets promote.on_new_schema: replace"
+            return Ruling("HOLD", text, CHAMPION_NAME, own)
+        note = f"; {told}; it gives way (promote.on_new_schema: replace)"
     if candidate is None:
-        text = f"{error} against {others}; no model can serve"
+        text = f"{error} against {others}; no model can serve, and the champion stays"
         return Ruling("HOLD", text, CHAMPION_NAME, own)
     against: tuple[Check, ...] = ()
     if CHAMPION_NAME in evidence.metrics:
@@ -144,8 +155,9 @@ def decide(evidence: Evidence, rules: PromoteConfig) -> Ruling:
         return Ruling("HOLD", text, CHAMPION_NAME, checks)
     passed = "".join(f"; {check.what}" for check in against[1:])
     if wins:
-        return Ruling("PROMOTE", f"{error} beats {others}{passed}", CHALLENGER_NAME, checks)
-    text = f"no model beats the best baseline: {error} against {others}; {candidate} serves{passed}"
+        return Ruling("PROMOTE", f"{error} beats {others}{passed}{note}", CHALLENGER_NAME, checks)
+    text = f"no model beats the best baseline: {error} against {others}; {candidate} serves"
+    text += f"{passed}{note}"
     return Ruling("FALLBACK", text, candidate, checks)
 
 
@@ -189,7 +201,12 @@ def _own_checks(evidence: Evidence, best: str | None, rules: PromoteConfig) -> t
 
 
 def undercuts(contest: Contest, rules: PromoteConfig) -> bool:
-    """Whether the one errs less than the other, by the share that is asked for."""
+    """Whether the one errs less than the other, by the share that is asked for.
+
+    An error that is not finite never undercuts, and is undercut by every one that is.
+    """
+    if not (math.isfinite(contest.error) and math.isfinite(contest.other)):
+        return math.isfinite(contest.error)
     return contest.error < (1.0 - rules.min_improvement) * contest.other
 
 
@@ -228,7 +245,7 @@ def _against_champion(
 
 
 def _beyond_chance(contest: Contest, rules: PromoteConfig) -> Check:
-    if math.isinf(contest.other):
+    if not math.isfinite(contest.other):
         return Check("chance", True, "the champion's forecasts are not all finite numbers")
     if rules.test == "none":
         return Check("chance", True, "the test against chance is switched off (promote.test: none)")
@@ -295,6 +312,10 @@ def _calm(candidate: str, evidence: Evidence, max_churn: float) -> Check:
 
 
 def _beyond_seeds(seeds: tuple[float, ...], gain: float, metric: str) -> Check:
+    wild = sum(not math.isfinite(error) for error in seeds)
+    if wild:
+        told = f"{wild} of {len(seeds)} seeds give forecasts that are not all finite numbers"
+        return Check("seeds", False, told)
     spread = stdev(seeds)
     passed = gain > spread
     return Check(

@@ -6,6 +6,7 @@ All of it follows from the decision, and may be done again: what is there alread
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -17,6 +18,7 @@ from prefect.artifacts import create_markdown_artifact
 from prefect.cache_policies import NO_CACHE
 from prefect.runtime import flow_run
 
+from informer.errors import EvidenceError
 from tasks.judging.decision import Decision
 from tasks.judging.evaluate import Evaluation
 from tasks.judging.evidence import rule, weigh
@@ -39,9 +41,9 @@ from tasks.runs import (
     model_asset,
     resumed_run,
 )
-from tasks.settings import Home, RunConfig
+from tasks.settings import Home, RunConfig, by_size
 
-__all__ = ["Promotion", "carry_out", "comparison_table", "judge"]
+__all__ = ["Promotion", "carry_out", "comparison_table", "judge", "require_candidate"]
 
 
 @dataclass(frozen=True)
@@ -63,6 +65,23 @@ class Promotion:
     def reason(self) -> str:
         """The verdict's reason, and why it could not be carried out."""
         return "; ".join(part for part in (self.decision.reason, self.overtaken) if part)
+
+
+def require_candidate(evaluation: Evaluation, config: RunConfig) -> None:
+    """Make sure that something can serve: a model that forecasts finite numbers, or a champion.
+
+    Raises:
+        EvidenceError: there is neither, so that there is nothing to register or to decide.
+    """
+    errors = {name: own[config.promote.metric] for name, own in evaluation.metrics.items()}
+    if evaluation.champion_version is not None or any(map(math.isfinite, errors.values())):
+        return
+    told = ", ".join(f"{name} {error}" for name, error in errors.items())
+    raise EvidenceError(
+        f"no model of {config.name} can serve: on the test rows none forecasts finite numbers "
+        f"alone (test {config.promote.metric}: {told}), and there is no champion. Look for extreme "
+        "values in the data."
+    )
 
 
 def judge(
@@ -178,7 +197,7 @@ def _mark(name: str, version: str, decision: Decision, home: Home) -> None:
 def comparison_table(evidence: Evidence) -> str:
     """Every model's errors as a Markdown table, the best first."""
     shown = ("mse", "mae", "mase", "coverage", "churn")
-    rows = sorted(evidence.metrics.items(), key=lambda item: item[1]["mse"])
+    rows = sorted(evidence.metrics.items(), key=lambda item: by_size(item[1]["mse"]))
     lines = [f"| model | {' | '.join(shown)} |", f"|---{'|--:' * len(shown)}|"]
     lines += [
         f"| {name} | {' | '.join(f'{errors[key]:.4f}' for key in shown)} |" for name, errors in rows

@@ -27,6 +27,7 @@ import informer
 from informer.estimators import CLASSICAL, LIBRARY
 from informer.forecaster import Forecaster
 from tasks.models.aliases import CHALLENGER, champion_version
+from tasks.models.soundness import require_finite
 from tasks.rows import Prepared, read_rows
 from tasks.runs import (
     RETRIES,
@@ -111,6 +112,9 @@ def register(
         run_id: the MLflow run that it belongs to.
         home: where the stores are.
         alias: the alias that it takes; None: it takes none.
+
+    Raises:
+        RegistryError: a weight, or a forecast of the example, is no finite number.
     """
     forecaster = Forecaster.load(model_dir)
     measured = {key: value for key, value in metrics.items() if math.isfinite(value)}
@@ -170,6 +174,7 @@ def _logged(
     rows = read_rows(prepared)
     example = _latest(rows, forecaster)
     forecast = forecaster.predict(example)
+    require_finite(model_dir, forecast, name)
     about = {"estimator": forecaster.estimator, "data_sha256": prepared.raw.sha256}
     with resumed_run(run_id, home), _importable_code() as code_paths:
         _log_lineage(prepared, rows, forecaster.config.frame.time_column, name)

@@ -5,6 +5,7 @@ Nothing in here knows a server or a store, so that a replay judges as the monito
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import pandas as pd
@@ -117,7 +118,8 @@ def judge_errors(
     """Whether the forecasts are worse than promised, and the sentence that says so."""
     who = f"version {promised.version}"
     n_cutoffs = errors["cutoff"].nunique()
-    if promised.mae is None or promised.coverage is None:
+    known = (promised.mae, promised.coverage)
+    if promised.mae is None or promised.coverage is None or not all(map(_is_finite, known)):
         return False, f"{who} has no recorded errors on the test rows to compare with."
     if n_cutoffs < settings.min_forecasts:
         return False, (
@@ -127,12 +129,16 @@ def judge_errors(
     mae, coverage = errors["mae"].mean(), errors["coverage"].mean()
     most = promised.mae * (1 + settings.max_degradation)
     off = abs(coverage - promised.coverage)
-    degraded = bool(mae > most or off > settings.coverage_tolerance)
+    degraded = not (mae <= most and off <= settings.coverage_tolerance)  # a NaN is no success
     return degraded, (
         f"MAE {mae:.4f} over {n_cutoffs} cutoffs of {who} in the last {settings.window}, promised "
         f"{promised.mae:.4f} (limit {most:.4f}); 80 % interval covers {coverage:.1%}, promised "
         f"{promised.coverage:.1%} (difference {off:.1%}, limit {settings.coverage_tolerance:.1%})."
     )
+
+
+def _is_finite(value: float | None) -> bool:
+    return value is not None and math.isfinite(value)
 
 
 def judge_drift(drift: pd.DataFrame, settings: MonitorConfig) -> tuple[bool, str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -44,10 +45,15 @@ def recommend(played: Sequence[Played], stream: Stream, level: float) -> Recomme
     outcomes = sorted(
         (outcome_of(one) for one in played), key=lambda o: (o.n_retrains, o.cpu_seconds)
     )
-    best = min(outcomes, key=lambda o: o.mae)
+    sound = [own for own in outcomes if math.isfinite(own.mae)]
+    if not sound:
+        told = "no policy forecasts finite numbers only"
+        return Recommendation(None, f"No policy can be recommended: {told}.")
+    best = min(sound, key=lambda o: o.mae)
     overlap = overlapping(stream.steps, stream.n_ahead)
-    worse: list[str] = []
-    for own in outcomes:
+    wild = [own.name for own in outcomes if own not in sound]
+    worse = [f"{name}, whose forecasts are not all finite numbers" for name in wild]
+    for own in sound:
         if own is best:
             break
         losses = (days[name].to_numpy(dtype=np.float64) for name in (best.name, own.name))

@@ -9,6 +9,7 @@ from functools import partial
 import pandas as pd
 
 from informer.data import Split, SplitConfig
+from informer.errors import EvidenceError
 from informer.estimators import Baseline
 from informer.evaluation import Stream
 from informer.forecaster import Forecaster
@@ -76,8 +77,14 @@ class Models:
         self._judged: dict[tuple[int, tuple[int, str] | None], tuple[Judgement, Cost]] = {}
 
     def first(self) -> tuple[Served, Judgement, Cost]:
-        """The model of the first cutoff, as it goes through the gate: no champion is there yet."""
+        """The model of the first cutoff, as it goes through the gate: no champion is there yet.
+
+        Raises:
+            EvidenceError: the gate finds none that can serve.
+        """
         judged, cost = self.judge(0, None)
+        if judged.serves == CHAMPION_NAME:
+            raise EvidenceError(f"no model can serve the first cutoff: {judged.ruling.reason}.")
         return self.winner(0, judged, None), judged, cost
 
     def challenge(self, k: int, champion: Served) -> tuple[Served, Judgement, Cost]:

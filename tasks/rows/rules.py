@@ -66,7 +66,7 @@ def as_read(frame: pd.DataFrame, contract: Contract, id_column: str | None) -> p
     and so is a value that the contract treats as missing because it cannot be a measurement.
     """
     columns: dict[str, pd.Series[Any]] = {}
-    series = frame[id_column] if id_column in frame else None
+    series = frame.get(id_column)
     for name, column in contract.columns.items():
         if name not in frame:
             continue

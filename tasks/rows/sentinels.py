@@ -62,7 +62,7 @@ def sentinels_of(
         minimum: least number of the contract; below it nothing is looked for.
         maximum: greatest number of the contract; above it nothing is looked for.
     """
-    numbers = values.to_numpy(dtype=np.float64, na_value=np.nan)
+    numbers = np.asarray(values, dtype=np.float64)
     with np.errstate(invalid="ignore"):
         outside = out_of_range(values, minimum, maximum).to_numpy(dtype=np.bool_)
     numbers = np.where(outside, np.nan, numbers)

@@ -26,7 +26,7 @@ from .home import (
     without_password as without_password,
 )
 from .locks import give_locks_back as give_locks_back
-from .records import finite as finite
+from .records import by_size as by_size, finite as finite
 from .retired import with_relatives as with_relatives
 from .sections import (
     Dimension as Dimension,

@@ -1,4 +1,4 @@
-"""Records as JSON holds them."""
+"""Numbers of records: as JSON holds them, and in what order."""
 
 from __future__ import annotations
 
@@ -6,7 +6,12 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-__all__ = ["finite"]
+__all__ = ["by_size", "finite"]
+
+
+def by_size(value: float) -> float:
+    """A key by which errors are sorted: one that is no finite number comes last."""
+    return value if math.isfinite(value) else math.inf
 
 
 def finite(value: Any) -> Any:  # noqa: ANN401 -- whatever a record holds

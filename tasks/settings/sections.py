@@ -121,6 +121,9 @@ class PromoteConfig(Section):
     """Share by which the churn of its forecasts may exceed the champion's. Empty: no limit."""
     spread_seeds: int = Field(default=2, ge=0)
     """Extra seeds, trained before a champion is replaced. The gain must exceed their spread."""
+    on_new_schema: Literal["hold", "replace"] = "hold"
+    """What becomes of a champion that cannot be compared, because it forecasts other targets, steps
+    or series: hold keeps it, replace judges the new model as if there were no champion."""
     approval: bool = False
     """Whether a person must approve a promotion, in the Prefect UI."""
     approval_hours: float = Field(default=72, gt=0)

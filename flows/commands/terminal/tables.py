@@ -9,6 +9,8 @@ from math import isnan, nan
 
 from rich.table import Table
 
+from tasks.settings import by_size
+
 __all__ = ["add_errors", "error_table", "quiet"]
 
 
@@ -33,7 +35,7 @@ def quiet(args: argparse.Namespace) -> None:
 def error_table(title: str, models: Mapping[str, Mapping[str, float]]) -> Table:
     """Models and their errors, the best first."""
     table = Table("model", "MSE", "MAE", "MASE", "coverage of 80 %", "churn", title=title)
-    for name, errors in sorted(models.items(), key=lambda item: item[1]["mse"]):
+    for name, errors in sorted(models.items(), key=lambda item: by_size(item[1]["mse"])):
         add_errors(table, name, errors)
     return table
 

@@ -1,0 +1,57 @@
+"""What is no finite number becomes no version: the last look before a model is registered."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from informer.storage import read_model
+from tasks.settings import RegistryError
+
+__all__ = ["require_finite"]
+
+
+def require_finite(model_dir: Path, forecast: pd.DataFrame, name: str) -> None:
+    """Refuse a model with a weight, or a forecast of its example, that is no finite number.
+
+    Args:
+        model_dir: where `Forecaster.load` finds it.
+        forecast: what it forecasts from the example that is registered with it.
+        name: of the registered model.
+
+    Raises:
+        RegistryError: there is such a number; the message says where.
+    """
+    settings, tensors = read_model(model_dir)
+    wild = [
+        key for key, value in tensors.items()
+        if value.is_floating_point() and not bool(value.isfinite().all())
+    ]  # fmt: skip
+    wild += [f"scaler.{key}" for key, value in _numbers(settings["scaler"]).items() if not value]
+    if wild:
+        raise _refusal(f"{wild[0]} holds numbers that are not finite", name)
+    values = forecast.select_dtypes("number")
+    rows = ~np.isfinite(values.to_numpy(dtype=np.float64)).all(axis=1)
+    if rows.any():
+        series = forecast.loc[rows, "unique_id"].unique()
+        told = f"its forecast of {series[0]!r} is not finite"
+        raise _refusal(told if len(series) == 1 else f"{told}, nor of {len(series) - 1} more", name)
+
+
+def _numbers(scaler: Mapping[str, object]) -> dict[str, bool]:
+    """Whether the numbers below each key of a scaler are all finite."""
+    return {
+        key: bool(np.isfinite(np.array(value, dtype=np.float64)).all())
+        for key, value in scaler.items()
+        if isinstance(value, list)
+    }
+
+
+def _refusal(what: str, name: str) -> RegistryError:
+    return RegistryError(
+        f"the new model of {name} is not registered: {what}. Look for extreme values in the data, "
+        "or lower train.learning_rate. What served before still serves."
+    )
