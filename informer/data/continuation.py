@@ -8,7 +8,8 @@ import pandas as pd
 
 from informer.config import FrameConfig
 from informer.data.calendar import future_times
-from informer.data.frame import SINGLE_SERIES, regular_frame
+from informer.data.columns import SINGLE_SERIES
+from informer.data.frame import regular_frame
 from informer.errors import FrameError
 from informer.frequency import pandas_offset
 

@@ -12,13 +12,12 @@ import numpy.typing as npt
 import pandas as pd
 
 from informer.config import FrameConfig
+from informer.data.columns import SINGLE_SERIES, as_names, check_columns, numbers, series_codes
 from informer.data.panel import Panel
 from informer.errors import FrameError
 from informer.frequency import pandas_offset
 
 __all__ = ["long_targets", "parse_times", "regular_frame", "regular_panel", "series_names"]
-
-SINGLE_SERIES = ""
 
 
 def series_names(ids: tuple[str, ...], config: FrameConfig) -> list[list[str]]:
@@ -36,9 +35,13 @@ def series_names(ids: tuple[str, ...], config: FrameConfig) -> list[list[str]]:
 
 def long_targets(frame: pd.DataFrame, config: FrameConfig) -> pd.DataFrame:
     """The targets as unique_id, ds, y: a row per target and row of `frame`, named as forecasts."""
-    ids = () if config.id_column is None else tuple(frame[config.id_column].unique())
+    if config.id_column is None:
+        owner = pd.Series(SINGLE_SERIES, index=frame.index)
+        ids: tuple[str, ...] = ()
+    else:
+        owner = as_names(frame[config.id_column])
+        ids = tuple(owner.dropna().unique())
     names = dict(zip(ids or (SINGLE_SERIES,), series_names(ids, config), strict=True))
-    owner = frame[config.id_column] if ids else pd.Series(SINGLE_SERIES, index=frame.index)
     parts = [
         pd.DataFrame(
             {
@@ -170,9 +173,9 @@ def _on_grid(
     npt.NDArray[np.int64],
     npt.NDArray[np.float64],
 ]:
-    _check_columns(frame, config)
+    check_columns(frame, config)
     times = pd.DatetimeIndex(parse_times(frame[config.time_column], config.time_column))
-    codes, ids = _series_codes(frame, config)
+    codes, ids = series_codes(frame, config)
     grid = pd.date_range(times.min(), times.max(), freq=pandas_offset(config.freq))
     step = grid.get_indexer(times)
     if (step < 0).any():
@@ -181,7 +184,7 @@ def _on_grid(
             f"{stray} is not on the {config.freq!r} grid that begins at {times.min()}. Set "
             "frame.freq to the step of the data, or resample the data."
         )
-    values = np.column_stack([_numbers(frame, name) for name in config.columns])
+    values = np.column_stack([numbers(frame, name) for name in config.columns])
     low = np.full(len(ids), len(grid), dtype=np.int64)
     high = np.full(len(ids), -1, dtype=np.int64)
     np.minimum.at(low, codes, step)
@@ -193,53 +196,6 @@ def _on_grid(
     regular[row] = values
     steps = np.arange(int(bounds[-1])) - np.repeat(bounds[:-1] - low, np.diff(bounds))
     return ids, bounds, grid, steps, regular
-
-
-def _check_columns(frame: pd.DataFrame, config: FrameConfig) -> None:
-    wanted = [config.time_column, *config.columns]
-    wanted += [] if config.id_column is None else [config.id_column]
-    missing = [name for name in wanted if name not in frame.columns]
-    if missing:
-        raise FrameError(
-            f"the frame lacks the columns {missing}; it has {[str(c) for c in frame.columns]}. "
-            "Correct the names under frame: in the configuration."
-        )
-    if frame.empty:
-        raise FrameError("the frame has no rows; at least one window of history is needed.")
-
-
-def _series_codes(
-    frame: pd.DataFrame, config: FrameConfig
-) -> tuple[npt.NDArray[np.int64], tuple[str, ...]]:
-    if config.id_column is None:
-        return np.zeros(len(frame), dtype=np.int64), (SINGLE_SERIES,)
-    codes, ids = pd.factorize(frame[config.id_column].astype("str"), sort=True)
-    if (codes < 0).any():
-        raise FrameError(
-            f"column {config.id_column!r} has no series name in row "
-            f"{int(np.flatnonzero(codes < 0)[0])}. Name the series or drop the row."
-        )
-    return codes.astype(np.int64), tuple(str(name) for name in ids)
-
-
-def _numbers(frame: pd.DataFrame, name: str) -> npt.NDArray[np.float64]:
-    column = frame[name]
-    if not (pd.api.types.is_numeric_dtype(column) or column.isna().all()):
-        numbers = pd.to_numeric(column, errors="coerce")
-        bad = column[numbers.isna() & column.notna()]
-        example = f", such as {bad.iloc[0]!r} in row {bad.index[0]}" if len(bad) else ""
-        raise FrameError(
-            f"column {name!r} must hold numbers, but it has type {column.dtype}{example}. "
-            "Clean the column or leave it out of frame.columns."
-        )
-    values = column.to_numpy(dtype=np.float64, na_value=np.nan)
-    if np.isinf(values).any():
-        raise FrameError(
-            f"column {name!r} holds infinite values, first in row "
-            f"{int(np.flatnonzero(np.isinf(values))[0])}. Replace them with missing values, or "
-            "correct them."
-        )
-    return values
 
 
 def _check_unique(

@@ -38,9 +38,11 @@ if TYPE_CHECKING:
 
 __all__ = ["validate_frame", "validate_snapshot"]
 
-CODE = tuple(
-    f"tasks.rows.{name}" for name in ("validate", "contract", "expectations", "rules", "report")
-)  # what a report depends on
+# What a report depends on.
+CODE = (
+    *(f"tasks.rows.{n}" for n in ("validate", "contract", "layout", "expectations", "rules")),
+    "tasks.rows.report", "informer.data.columns",
+)  # fmt: skip
 MAX_ROWS = 5  # offending rows that a report keeps of each rule
 
 
