@@ -9,7 +9,7 @@ from prefect.runtime import flow_run
 
 from tasks.forecasts import Forecast, check_forecast, write_forecast
 from tasks.models import champion_version
-from tasks.rows import load_rows, newest_read, prepare_rows, validate_snapshot
+from tasks.rows import layout_for, load_rows, newest_read, prepare_rows, validate_snapshot
 from tasks.settings import RunConfig, find_home, utc_naive, utc_now
 
 __all__ = ["forecast"]
@@ -28,7 +28,7 @@ def forecast(config: RunConfig, as_of: datetime | None = None) -> Forecast:
     until = None if as_of is None else utc_naive(as_of)
     read = None
     if until is not None and until < utc_now():  # else what is read now is what is known then
-        read = newest_read(config.data.source, until, home)
+        read = newest_read(config.data.source, until, home, layout_for(config, home))
     raw = load_rows(config, home) if read is None else read.snapshot
     contract = home.conf_dir / config.data.contract
     validate_snapshot(raw.path, contract, config.frame, home.docs_dir(raw.sha256))

@@ -16,6 +16,7 @@ from informer.data import (
     Panel,
     Scales,
     Windows,
+    as_names,
     find_sentinels,
     fit_scales,
     regular_panel,
@@ -109,7 +110,7 @@ def _checked(frame: pd.DataFrame, config: ForecasterConfig) -> Panel:
         error.left_out = found
         raise error
     assert config.frame.id_column is not None
-    rest = frame[~frame[config.frame.id_column].astype("str").isin(list(found))]
+    rest = frame[~as_names(frame[config.frame.id_column]).isin(list(found))]
     kept = regular_panel(rest, config.frame)
     return replace(kept, left_out={**panel.left_out, **kept.left_out, **found})
 

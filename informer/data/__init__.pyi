@@ -3,6 +3,10 @@ from .calendar import (
     future_times as future_times,
 )
 from .chunks import series_chunks as series_chunks
+from .columns import (
+    as_names as as_names,
+    as_numbers as as_numbers,
+)
 from .continuation import (
     Continuation as Continuation,
     continued as continued,

@@ -8,8 +8,8 @@ import pandas as pd
 
 from informer.config import FrameConfig
 from informer.data.calendar import future_times
+from informer.data.columns import SINGLE_SERIES
 from informer.data.frame import regular_frame
-from informer.data.grid import SINGLE_SERIES
 from informer.errors import FrameError
 from informer.frequency import pandas_offset
 

@@ -13,7 +13,8 @@ import numpy.typing as npt
 import pandas as pd
 
 from informer.config import FrameConfig
-from informer.data.grid import SINGLE_SERIES, Fault, RegularRows, of_series, on_grid
+from informer.data.columns import SINGLE_SERIES, as_names, check_columns, numbers, series_codes
+from informer.data.grid import Fault, RegularRows, of_series, on_grid
 from informer.data.panel import Panel
 from informer.data.runs import cut_runs
 from informer.errors import FrameError
@@ -38,9 +39,13 @@ def series_names(ids: tuple[str, ...], config: FrameConfig) -> list[list[str]]:
 
 def long_targets(frame: pd.DataFrame, config: FrameConfig) -> pd.DataFrame:
     """The targets as unique_id, ds, y: a row per target and row of `frame`, named as forecasts."""
-    ids = () if config.id_column is None else tuple(frame[config.id_column].unique())
+    if config.id_column is None:
+        owner = pd.Series(SINGLE_SERIES, index=frame.index)
+        ids: tuple[str, ...] = ()
+    else:
+        owner = as_names(frame[config.id_column])
+        ids = tuple(owner.dropna().unique())
     names = dict(zip(ids or (SINGLE_SERIES,), series_names(ids, config), strict=True))
-    owner = frame[config.id_column] if ids else pd.Series(SINGLE_SERIES, index=frame.index)
     parts = [
         pd.DataFrame(
             {
@@ -157,10 +162,10 @@ def regular_panel(
 
 
 def _on_grid(frame: pd.DataFrame, config: FrameConfig) -> RegularRows:
-    _check_columns(frame, config)
+    check_columns(frame, config)
     times = pd.DatetimeIndex(parse_times(frame[config.time_column], config.time_column))
-    codes, ids = _series_codes(frame, config)
-    values = np.column_stack([_numbers(frame, name) for name in config.columns])
+    codes, ids = series_codes(frame, config)
+    values = np.column_stack([numbers(frame, name) for name in config.columns])
     faults = _infinite(values, codes, ids, config)
     return on_grid(times, codes, ids, values, config.freq, faults)
 
@@ -184,43 +189,3 @@ def _infinite(
             ),
         )
     return faults
-
-
-def _check_columns(frame: pd.DataFrame, config: FrameConfig) -> None:
-    wanted = [config.time_column, *config.columns]
-    wanted += [] if config.id_column is None else [config.id_column]
-    missing = [name for name in wanted if name not in frame.columns]
-    if missing:
-        raise FrameError(
-            f"the frame lacks the columns {missing}; it has {[str(c) for c in frame.columns]}. "
-            "Correct the names under frame: in the configuration."
-        )
-    if frame.empty:
-        raise FrameError("the frame has no rows; at least one window of history is needed.")
-
-
-def _series_codes(
-    frame: pd.DataFrame, config: FrameConfig
-) -> tuple[npt.NDArray[np.int64], tuple[str, ...]]:
-    if config.id_column is None:
-        return np.zeros(len(frame), dtype=np.int64), (SINGLE_SERIES,)
-    codes, ids = pd.factorize(frame[config.id_column].astype("str"), sort=True)
-    if (codes < 0).any():
-        raise FrameError(
-            f"column {config.id_column!r} has no series name in row "
-            f"{int(np.flatnonzero(codes < 0)[0])}. Name the series or drop the row."
-        )
-    return codes.astype(np.int64), tuple(str(name) for name in ids)
-
-
-def _numbers(frame: pd.DataFrame, name: str) -> npt.NDArray[np.float64]:
-    column = frame[name]
-    if not (pd.api.types.is_numeric_dtype(column) or column.isna().all()):
-        numbers = pd.to_numeric(column, errors="coerce")
-        bad = column[numbers.isna() & column.notna()]
-        example = f", such as {bad.iloc[0]!r} in row {bad.index[0]}" if len(bad) else ""
-        raise FrameError(
-            f"column {name!r} must hold numbers, but it has type {column.dtype}{example}. "
-            "Clean the column or leave it out of frame.columns."
-        )
-    return column.to_numpy(dtype=np.float64, na_value=np.nan)

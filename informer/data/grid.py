@@ -15,13 +15,11 @@ import numpy.typing as npt
 import pandas as pd
 from pandas.tseries.offsets import BaseOffset, Day, Tick, Week
 
+from informer.data.columns import SINGLE_SERIES
 from informer.errors import FrameError
 from informer.frequency import pandas_offset
 
 __all__ = ["Fault", "RegularRows", "fixed_step", "kept_series", "of_series", "on_grid", "placed"]
-
-SINGLE_SERIES = ""
-DAY_NS = 24 * 3600 * 10**9
 
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]

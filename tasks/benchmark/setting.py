@@ -18,7 +18,7 @@ from informer.data import Panel, Split, regular_frame, regular_panel
 from informer.errors import ConfigError
 from informer.estimators import CLASSICAL, Baseline, require_library
 from tasks.benchmark.source import Foreign, name_of, read_foreign
-from tasks.rows import find_dataset, missing_by_contract, read, read_contract
+from tasks.rows import find_dataset, layout_of, missing_by_contract, read, read_contract
 from tasks.settings import Home, RunConfig, load_config, with_relatives
 
 __all__ = ["INFORMER", "PARTS", "Options", "Setting", "prepare"]
@@ -118,7 +118,8 @@ def prepare(options: Options, home: Home) -> Setting:
     if source is None:
         source = config.data.source
         contract = read_contract(home.conf_dir / config.data.contract)
-        raw, _ = missing_by_contract(read(source, home), contract, config.frame.id_column)
+        rows = read(source, home, layout_of(config.frame, contract))
+        raw, _ = missing_by_contract(rows, contract, config.frame.id_column)
     else:
         foreign = read_foreign(source, config, _values(asked), home)
         config, warnings = _settle(conf, foreign, asked, home)

@@ -16,7 +16,7 @@ from informer.data import ETT_MINUTE, infer_freq, parse_times
 from informer.errors import ConfigError, FrameError
 from informer.frequency import base_letter, pandas_offset
 from tasks.reference import find_time_column, read_clock
-from tasks.rows import DATASETS, find_dataset, read
+from tasks.rows import DATASETS, find_dataset, layout_of, read
 from tasks.settings import Home, RunConfig
 
 __all__ = ["Foreign", "name_of", "read_foreign"]
@@ -77,7 +77,7 @@ def read_foreign(
         FrameError: it has no single time column, or no numeric one.
         ConfigError: its times show no common step.
     """
-    rows = read(source, home)
+    rows = read(source, home, layout_of(config.frame))
     frame = config.frame
     features = overrides.get("frame.features", frame.features)
     channels = (frame.target,) if features == "S" else frame.columns

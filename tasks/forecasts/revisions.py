@@ -9,7 +9,7 @@ import pandas as pd
 
 from informer.errors import FrameError
 from tasks.forecasts.chunks import known_times
-from tasks.rows import Read, newest_read, prepare_rows, validate_snapshot
+from tasks.rows import Read, layout_for, newest_read, prepare_rows, validate_snapshot
 from tasks.settings import ContractError, Home, RunConfig, SourceError, duration
 
 __all__ = ["Values", "values_of_missed"]
@@ -64,7 +64,8 @@ def values_of_missed(
         StoreError: the notes of what was read cannot be read.
     """
     assert config.forecast.every is not None
-    read = newest_read(config.data.source, cutoff + duration(config.forecast.every), home)
+    by = cutoff + duration(config.forecast.every)
+    read = newest_read(config.data.source, by, home, layout_for(config, home))
     if read is None:
         return rows_path, Values(cutoff)
     raw, contract = read.snapshot, home.conf_dir / config.data.contract

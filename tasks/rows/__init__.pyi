@@ -8,6 +8,10 @@ from .datasets import (
     find_dataset as find_dataset,
     locate as locate,
 )
+from .layout import (
+    Layout as Layout,
+    layout_of as layout_of,
+)
 from .prepare import (
     Prepared as Prepared,
     history as history,
@@ -18,6 +22,7 @@ from .prepare import (
 from .reads import (
     Read as Read,
     forget_lost_reads as forget_lost_reads,
+    layout_for as layout_for,
     load_rows as load_rows,
     newest_read as newest_read,
 )

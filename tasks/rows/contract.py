@@ -14,12 +14,14 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from informer.config import FrameConfig
+from informer.data import as_numbers
 from informer.errors import ConfigError
 from informer.frequency import pandas_offset
 
 __all__ = [
     "ColumnContract",
     "Contract",
+    "FormatContract",
     "TableContract",
     "check_columns",
     "of_a_part",
@@ -112,10 +114,33 @@ class TableContract(_Part):
         return freq
 
 
+class FormatContract(_Part):
+    """How the file writes its cells; what is not said is never guessed.
+
+    Attributes:
+        separator: the mark between the cells of a CSV file.
+        decimal: the decimal mark of the columns of numbers.
+        thousands: the mark between groups of digits there; None: there is none.
+        missing: further texts that stand for no value in columns of numbers and times.
+    """
+
+    separator: Annotated[str, Field(min_length=1, max_length=1)] = ","
+    decimal: Literal[".", ","] = "."
+    thousands: Literal[".", ",", " ", "'", "_"] | None = None
+    missing: tuple[str, ...] = ()
+
+    @model_validator(mode="after")
+    def _marks_differ(self) -> FormatContract:
+        if self.decimal == self.thousands:
+            raise ValueError(f"decimal and thousands are both {self.decimal!r}")
+        return self
+
+
 class Contract(_Part):
     """The whole contract; `name` stands in reports and in the Data Docs."""
 
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]+$")]
+    format: FormatContract = FormatContract()
     table: TableContract
     columns: Annotated[dict[str, ColumnContract], Field(min_length=1)]
 
@@ -200,6 +225,14 @@ def of_a_part(contract: Contract) -> Contract:
     }
     table = contract.table.model_copy(update={"min_rows": 1})
     return contract.model_copy(update={"columns": columns, "table": table})
+
+
+def readable_numbers(column: pd.Series) -> pd.Series[float]:
+    """Numbers of any type as floats, NaN where none can be read."""
+    found = as_numbers(column)
+    if found is None:
+        return pd.to_numeric(column, errors="coerce").astype("float64")
+    return pd.Series(found, index=column.index, name=column.name)
 
 
 def out_of_range(

@@ -26,10 +26,10 @@ from great_expectations.expectations.metrics.metric_provider import metric_value
 from great_expectations.expectations.metrics.table_metric_provider import TableMetricProvider
 from pandas.tseries.offsets import Tick
 
-from informer.data import LARGEST, parse_times
+from informer.data import LARGEST, as_numbers, parse_times
 from informer.errors import FrameError
 from informer.frequency import pandas_offset
-from tasks.rows.contract import out_of_range
+from tasks.rows.contract import out_of_range, readable_numbers
 from tasks.rows.sentinels import sentinels_of
 
 __all__ = [
@@ -50,7 +50,7 @@ SAMPLE = 20  # runs of missing steps that a result holds
 def unreadable(column: pd.Series[Any], kind: str) -> pd.Series[bool]:
     """Which values, among those there are, cannot be read as `kind` (number, text or time)."""
     nothing = pd.Series(False, index=column.index)
-    if kind == "number" and not pd.api.types.is_numeric_dtype(column):
+    if kind == "number" and as_numbers(column) is None:
         bad = pd.to_numeric(column, errors="coerce").isna() & column.notna()
         return bad if bad.any() else column.notna()  # numbers written as text are text
     if kind == "time" and column.notna().any():
@@ -138,7 +138,7 @@ class _FiniteMetric(ColumnMapMetricProvider):  # type: ignore[misc]
 
     @column_condition_partial(engine=PandasExecutionEngine)  # type: ignore[untyped-decorator]
     def _pandas(cls, column: pd.Series[Any], **_: object) -> pd.Series[bool]:
-        return ~pd.to_numeric(column, errors="coerce").isin([np.inf, -np.inf])
+        return ~readable_numbers(column).isin([np.inf, -np.inf])
 
 
 class ExpectColumnValuesToBeFinite(ColumnMapExpectation):  # type: ignore[misc]
@@ -160,7 +160,7 @@ class _SquareMetric(ColumnMapMetricProvider):  # type: ignore[misc]
         blanked: Sequence[str] = (),
         **_: object,
     ) -> pd.Series[bool]:
-        numbers = pd.to_numeric(column, errors="coerce")
+        numbers = readable_numbers(column)
         large = (numbers.abs() > LARGEST) & ~numbers.isin([np.inf, -np.inf])
         outside = out_of_range(numbers, min_value, max_value)
         gone = (outside & ("outside" in blanked)) | (~outside & ("inside" in blanked))
@@ -196,7 +196,7 @@ class _MeasurementMetric(TableMetricProvider):  # type: ignore[misc]
             domain_kwargs=metric_domain_kwargs, domain_type=MetricDomainTypes.TABLE
         )
         asked = metric_value_kwargs
-        numbers = pd.to_numeric(frame[asked["value_column"]], errors="coerce")
+        numbers = readable_numbers(frame[asked["value_column"]])
         if not asked["with_large"]:
             numbers = numbers.mask(numbers.abs() > LARGEST)
         series = None if asked["id_column"] is None else frame[asked["id_column"]]

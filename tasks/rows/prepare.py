@@ -104,7 +104,8 @@ FEATURES = Stage(
     Prepared,
     code=(
         "tasks.rows.prepare", "tasks.rows.contract", "tasks.rows.sentinels", "informer.config",
-        "informer.frequency", "informer.data.frame", "informer.data.panel", "informer.data.split",
+        "informer.frequency", "informer.data.columns", "informer.data.frame", "informer.data.grid",
+        "informer.data.panel", "informer.data.runs", "informer.data.split",
         "informer.data.sentinels",
     ),
     libraries=("numpy", "pandas", "pyarrow"),

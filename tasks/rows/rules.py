@@ -25,7 +25,7 @@ from great_expectations.data_context.types.base import (
     ProgressBarsConfig,
 )
 
-from tasks.rows.contract import Contract
+from tasks.rows.contract import Contract, readable_numbers
 from tasks.rows.expectations import (
     ExpectColumnTimesToBeOnGrid,
     ExpectColumnValuesToBeFinite,
@@ -35,6 +35,7 @@ from tasks.rows.expectations import (
     ExpectGapsToBeShort,
     read_times,
 )
+from tasks.rows.layout import mend
 from tasks.rows.sentinels import sentinels_of
 
 __all__ = ["Outcome", "as_read", "content_rules", "run_rules", "run_suites", "schema_rules"]
@@ -71,7 +72,7 @@ def as_read(frame: pd.DataFrame, contract: Contract, id_column: str | None) -> p
         if name not in frame:
             continue
         if column.type == "number":
-            numbers = pd.to_numeric(frame[name], errors="coerce").astype("float64")
+            numbers = readable_numbers(frame[name])
             columns[name] = numbers.mask(numbers.isin([np.inf, -np.inf]))
             if column.sentinels == "missing":
                 found = sentinels_of(columns[name], series, column.min, column.max)
@@ -102,9 +103,8 @@ def schema_rules(frame: pd.DataFrame, contract: Contract, id_column: str | None)
         rules.append(gxe.ExpectColumnToExist(column=name, **told))
         if name not in frame or frame.empty:
             continue
-        told = _told(
-            "type", name, f"every value to be a {column.type}", "values are not", column.severity
-        )
+        noun = f"values are not{mend(frame[name]) if column.type == 'number' else ''}"
+        told = _told("type", name, f"every value to be a {column.type}", noun, column.severity)
         rules.append(ExpectColumnValuesToBeReadable(column=name, kind=column.type, **told))
         share = f"at most {column.max_missing:.2%} of the values to be missing"
         told = _told("missing", name, share, "values are missing", column.severity)

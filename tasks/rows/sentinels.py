@@ -14,7 +14,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from informer.data import find_sentinels, is_code
-from tasks.rows.contract import ColumnContract, Contract, out_of_range
+from tasks.rows.contract import ColumnContract, Contract, out_of_range, readable_numbers
 
 __all__ = ["ColumnSentinels", "missing_by_contract", "sentinels_of"]
 
@@ -150,7 +150,7 @@ def missing_by_contract(
     for name, column in contract.columns.items():
         if name not in cleaned or "missing" not in (column.outliers, column.sentinels):
             continue
-        blank = _blank(pd.to_numeric(cleaned[name], errors="coerce"), series, column)
+        blank = _blank(readable_numbers(cleaned[name]), series, column)
         cleaned[name] = cleaned[name].mask(blank)
         counts[name] = int(blank.sum())
     return cleaned, counts

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
 from prefect.artifacts import create_table_artifact
 
-from informer.config import FrameConfig
 from tasks.rows.datasets import DATASETS, fetch, find_dataset, locate
+from tasks.rows.layout import Layout
+from tasks.rows.tables import read_table
 from tasks.runs import Stage
 from tasks.settings import Home, SourceError, replaced
 
 __all__ = ["Snapshot", "file_of", "load", "read", "snapshot"]
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -34,29 +38,24 @@ class Snapshot:
     n_rows: int
 
 
-def read(source: str, home: Home) -> pd.DataFrame:
-    """Every row and column of a source, as it is.
+def read(source: str, home: Home, layout: Layout | None = None) -> pd.DataFrame:
+    """Every row and column of a source, names and other text as they are written.
 
     Args:
         source: a data set's name, or the path of a CSV or Parquet file (relative to the working
             folder, or else to the folder of `conf/`).
         home: where named files are looked for.
+        layout: which columns are text, and how numbers are spelled; None: nobody has said.
 
     Raises:
         SourceError: there is no such source, or it cannot be read, or it holds no row.
+        FrameError: the column of series names holds what has no certain spelling.
     """
     dataset = find_dataset(source)
     path = fetch(dataset, home) if dataset else _existing(source, home)
-    try:
-        frame = pd.read_parquet(path) if path.suffix == ".parquet" else pd.read_csv(path)
-    except pd.errors.EmptyDataError as error:
-        raise SourceError(f"{path} is empty. Supply a file with a header and rows.") from error
-    except (ValueError, OSError) as error:  # pandas' parser errors are ValueErrors
-        reason = " ".join(str(error).split())[:200]
-        raise SourceError(
-            f"cannot read {path} as {'Parquet' if path.suffix == '.parquet' else 'CSV'}: {reason}. "
-            "Save it again as CSV with a header line, or as Parquet."
-        ) from error
+    frame, told = read_table(path, Layout() if layout is None else layout)
+    for sentence in told:
+        logger.warning("%s", sentence)
     if frame.empty:
         raise SourceError(f"{path} has a header but no rows. Supply rows.")
     return frame
@@ -94,23 +93,29 @@ def file_of(source: str, home: Home) -> Path | None:
 LOAD = Stage(
     "load",
     Snapshot,
-    code=("tasks.rows.sources", "tasks.rows.datasets"),
+    code=(
+        "tasks.rows.sources", "tasks.rows.datasets", "tasks.rows.layout", "tasks.rows.tables",
+        "informer.data.columns",
+    ),
     libraries=("pandas", "pyarrow"),
-)
+)  # fmt: skip
 
 
-def load(source: str, frame: FrameConfig, home: Home) -> Snapshot:
+def load(source: str, layout: Layout, home: Home) -> Snapshot:
     """Read the source and keep a snapshot of it, so that the run says which data it saw.
 
-    As long as the content of its file is the same, it is not read again.
+    As long as the content of its file and the layout are the same, it is not read again.
     """
     return LOAD.run(
-        home, _content(source, home), lambda _: _load(source, frame, home), label=f"load {source}"
+        home,
+        _content(source, layout, home),
+        lambda _: _load(source, layout, home),
+        label=f"load {source}",
     )
 
 
-def _content(source: str, home: Home) -> tuple[str, str] | None:
-    """The source and a digest of its file; None where that is not on this machine yet."""
+def _content(source: str, layout: Layout, home: Home) -> tuple[object, ...] | None:
+    """What reading depends on; None where the file is not on this machine yet."""
     try:
         path = file_of(source, home)
     except SourceError:  # which `read` will tell
@@ -118,13 +123,13 @@ def _content(source: str, home: Home) -> tuple[str, str] | None:
     if path is None:
         return None
     with path.open("rb") as file:
-        return source, hashlib.file_digest(file, "sha256").hexdigest()
+        return source, hashlib.file_digest(file, "sha256").hexdigest(), layout.key
 
 
-def _load(source: str, frame: FrameConfig, home: Home) -> Snapshot:
-    rows = read(source, home)
+def _load(source: str, layout: Layout, home: Home) -> Snapshot:
+    rows = read(source, home, layout)
     kept = snapshot(rows, source, home)
-    series = rows[frame.id_column].nunique() if frame.id_column in rows.columns else 1
+    series = rows[layout.id_column].nunique() if layout.id_column in rows.columns else 1
     create_table_artifact(
         [
             {

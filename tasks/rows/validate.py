@@ -38,13 +38,11 @@ if TYPE_CHECKING:
 
 __all__ = ["validate_frame", "validate_snapshot"]
 
+# What a report depends on.
 CODE = (
-    *(
-        f"tasks.rows.{name}"
-        for name in ("validate", "contract", "expectations", "rules", "sentinels", "report")
-    ),
-    "informer.data.sentinels",
-)  # what a report depends on
+    *(f"tasks.rows.{n}" for n in ("validate", "contract", "layout", "expectations", "rules")),
+    "tasks.rows.sentinels", "tasks.rows.report", "informer.data.columns", "informer.data.sentinels",
+)  # fmt: skip
 MAX_ROWS = 5  # offending rows that a report keeps of each rule
 
 
