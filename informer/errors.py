@@ -3,6 +3,7 @@
     InformerError
     |-- ConfigError       a setting is impossible                         (also a ValueError)
     |-- FrameError        a data frame lacks what a forecast needs        (also a ValueError)
+    |   `-- TimesError    its times can be read in more than one way, or in none
     |-- CheckpointError   a saved model is missing, damaged or refused
     |-- EvidenceError     there is too little to tell one model from another
     `-- TrainingError     a training cannot go on, or has nothing to learn from
@@ -12,7 +13,7 @@ Each message says what was expected, what came, and what to do.
 
 __all__ = [
     "CheckpointError", "ConfigError", "EvidenceError", "FrameError", "InformerError",
-    "TrainingError",
+    "TimesError", "TrainingError",
 ]  # fmt: skip
 
 
@@ -26,6 +27,10 @@ class ConfigError(InformerError, ValueError):
 
 class FrameError(InformerError, ValueError):
     """A data frame that cannot be used: names the column or series and the mend."""
+
+
+class TimesError(FrameError):
+    """Times that a setting or another spelling must settle: names the column and the mend."""
 
 
 class CheckpointError(InformerError):

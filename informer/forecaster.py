@@ -27,6 +27,7 @@ from informer.data import (
     horizon_rows,
     regular_panel,
     series_names,
+    shown,
     tail_start,
 )
 from informer.errors import ConfigError, FrameError
@@ -160,7 +161,8 @@ class Forecaster:
 
         Returns:
             Columns unique_id, ds, cutoff (the last time seen), y_hat and one `y_hat_q..` for each
-            quantile, in the data's units; ordered by series, target and time.
+            quantile, in the data's units; ordered by series, target and time. Times are as
+            `informer.data.times.shown` gives them: on the clock of the frame.
 
         Raises:
             FrameError: the frame breaks the structural contract, or a series is too short.
@@ -169,7 +171,8 @@ class Forecaster:
         _check_length(panel, self.look_back)
         n_steps = self.config.model.pred_len
         ahead = panel.last(self.look_back).extended(n_steps, self.config.frame.freq)
-        return self.forecast_from(ahead, torch.from_numpy(ahead.bounds[1:] - n_steps))
+        made = self.forecast_from(ahead, torch.from_numpy(ahead.bounds[1:] - n_steps))
+        return shown(made, frame, self.config.frame)
 
     def forecast_from(self, panel: Panel, origins: Tensor) -> pd.DataFrame:
         """Forecast from any origins of a panel.
@@ -307,7 +310,7 @@ def _train_and_val(
     panel: Panel, config: ForecasterConfig, look_back: int
 ) -> tuple[StandardScaler, Windows, Windows]:
     """The scaler of the train rows, and the windows of both parts."""
-    boundary = tail_start(config.val, panel.grid[0], panel.grid[-1], config.frame.freq)
+    boundary = tail_start(config.val, panel.grid[0], panel.grid[-1], config.frame)
     scaler = panel.fit_scaler(boundary)
     sizes, training = (look_back, config.model.pred_len), config.training
     train = _cut(

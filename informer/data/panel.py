@@ -21,6 +21,7 @@ from torch import Tensor
 from informer.config import FrameConfig
 from informer.data.calendar import calendar_features, future_times
 from informer.data.scaler import StandardScaler
+from informer.data.times import on_clock
 from informer.data.windows import Windows, mapped_rows, window_origins
 
 __all__ = ["OBSERVED", "Panel"]
@@ -65,10 +66,7 @@ class Panel:
 
     def marks(self, config: FrameConfig, embed: str) -> npt.NDArray[np.float32]:
         """(G, M) calendar features of each step of `grid`, by the clock of `config.time_zone`."""
-        times = self.grid
-        if config.time_zone is not None:
-            times = times.tz_localize("UTC").tz_convert(config.time_zone).tz_localize(None)
-        return calendar_features(times, config.freq, embed)
+        return calendar_features(on_clock(self.grid, config), config.freq, embed)
 
     def fit_scaler(self, until: pd.Timestamp | None) -> StandardScaler:
         """The scaler of the rows before a time.

@@ -102,7 +102,8 @@ FEATURES = Stage(
     Prepared,
     code=(
         "tasks.rows.prepare", "tasks.rows.contract", "informer.config", "informer.frequency",
-        "informer.data.frame", "informer.data.panel", "informer.data.split",
+        "informer.data.frame", "informer.data.panel", "informer.data.split", "informer.data.times",
+        "informer.data.written", "informer.data.numbered", "informer.data.local",
     ),
     libraries=("numpy", "pandas", "pyarrow"),
 )  # fmt: skip
@@ -124,7 +125,7 @@ def _prepare(raw: Snapshot, config: RunConfig, home: Home) -> Prepared:
     frame = config.frame
     rows = regular_rows(raw.path, home.conf_dir / config.data.contract, frame)
     panel = regular_panel(rows, frame)
-    split = config.split.resolve(panel.grid[0], panel.grid[-1], frame.freq)
+    split = config.split.resolve(panel.grid[0], panel.grid[-1], frame)
     _check_history(panel, config)
     kept = Prepared(snapshot(rows, raw.source, home), raw, split, len(panel.ids))
     create_markdown_artifact(

@@ -7,7 +7,8 @@ import pandas as pd
 import pytest
 
 from informer.config import FrameConfig
-from informer.data.frame import long_targets, parse_times, regular_frame, regular_panel
+from informer.data.frame import long_targets, regular_frame, regular_panel
+from informer.data.written import parse_times
 from informer.errors import FrameError
 
 CONFIG = FrameConfig(columns=("y", "x"), target="y", features="M", max_gap=2)
