@@ -93,7 +93,7 @@ def _flow(config: Any, _home: Home) -> None:  # noqa: ANN401 -- imported late
 
 def _library(config: Any, home: Home) -> None:  # noqa: ANN401 -- imported late
     from informer import backtest
-    from informer.data import regular_frame, regular_panel
+    from informer.data import frame_times, regular_frame, regular_panel
     from informer.forecaster import Forecaster
     from tasks.rows import missing_by_contract, read, read_contract
 
@@ -101,8 +101,8 @@ def _library(config: Any, home: Home) -> None:  # noqa: ANN401 -- imported late
     raw, _ = missing_by_contract(read(config.data.source, home), contract, config.frame.id_column)
     rows = regular_frame(raw, config.frame)
     panel = regular_panel(rows, config.frame)
-    split = config.split.resolve(panel.grid[0], panel.grid[-1], config.frame.freq)
-    past = rows[rows[config.frame.time_column] < split.test_start]
+    split = config.split.resolve(panel.grid[0], panel.grid[-1], config.frame)
+    past = rows[frame_times(rows, config.frame) < split.test_start]
     fit: Callable[..., Forecaster] = Forecaster.fit
     trial = config.with_values({"train.epochs": config.tune.epochs})
     for _ in range(config.tune.n_trials):

@@ -132,7 +132,7 @@ def load() -> tuple[Panel, pd.Timestamp]:
     except SourceError as error:
         raise SystemExit(f"error: {error}") from error
     times = pd.to_datetime(rows["date"])
-    split = ETT_HOUR.resolve(times.iloc[0], times.iloc[-1], BASE.frame.freq)
+    split = ETT_HOUR.resolve(times.iloc[0], times.iloc[-1], BASE.frame)
     return regular_panel(rows[times < split.test_start], BASE.frame), split.val_start
 
 

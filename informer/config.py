@@ -7,10 +7,11 @@ The network's own settings stand in `informer/network.py`. A value that cannot w
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field, fields, replace
+from datetime import datetime
 from typing import Any, Literal
 
 from informer.errors import ConfigError
-from informer.frequency import pandas_offset
+from informer.frequency import check_time_zone, pandas_offset
 from informer.network import BESIDE_THE_PAPER, InformerConfig, LinearPart, highway_of
 from informer.require import require, require_at_least, require_choice, require_levels
 
@@ -106,7 +107,7 @@ class FrameConfig:
     """
 
     time_column: str = "ds"
-    """Column of the times. Times with a zone are kept in UTC."""
+    """Column of the times. Steps below a day are kept in UTC, longer ones as dates."""
     id_column: str | None = "unique_id"
     """Column that names the series. Empty: there is one series."""
     columns: tuple[str, ...] = ("y",)
@@ -116,9 +117,13 @@ class FrameConfig:
     features: Literal["M", "S", "MS"] = "S"
     """M: all channels to all, S: target to target, MS: all to target."""
     freq: str = "h"
-    """Step between rows: s, t, h, d, b, w, m, a multiple (15min, 3h) or a pandas offset."""
+    """Step between rows: s, t, h, d, b, w, m, q, y, a multiple (15min, 3h), M-15 or MS."""
     time_zone: str | None = None
-    """Time zone of the calendar features. Empty: the times are used as they are."""
+    """Zone whose clock the calendar features read: Europe/Berlin, +02:00. Empty: none."""
+    naive: Literal["utc", "local"] = "utc"
+    """The clock of times without an offset: utc, or local for that of time_zone."""
+    time_format: str | None = None
+    """How times are written, such as "%d.%m.%Y %H:%M". Empty: found in the column."""
     max_gap: int = 6
     """A missing value takes the last value before it, at most this many steps back."""
     season: int = 24
@@ -159,6 +164,28 @@ class FrameConfig:
         require_at_least(self, 0, "max_gap")
         require_at_least(self, 1, "season")
         pandas_offset(self.freq)
+        self._check_times()
+
+    def _check_times(self) -> None:
+        check_time_zone(self.time_zone)
+        require_choice(self, "naive", ("utc", "local"))
+        require(
+            self.naive == "utc" or self.time_zone is not None,
+            "naive is 'local' without a time_zone; set time_zone to the zone of the clock, such as "
+            "Europe/Berlin.",
+        )
+        if self.time_format is not None:
+            try:
+                sample = datetime(2024, 1, 31, 13, 45).strftime(self.time_format)  # noqa: DTZ001
+                datetime.strptime(sample, self.time_format)  # noqa: DTZ007
+                usable = "%" in self.time_format
+            except (ValueError, TypeError):
+                usable = False
+            require(
+                usable,
+                f"time_format is {self.time_format!r}, which is not a format of strptime; write "
+                'it as "%d.%m.%Y %H:%M".',
+            )
 
     @property
     def layout(self) -> dict[str, Any]:

@@ -3,6 +3,7 @@
     InformerError
     |-- ConfigError       a setting is impossible                         (also a ValueError)
     |-- FrameError        a data frame lacks what a forecast needs        (also a ValueError)
+    |   `-- TimesError    its times can be read in more than one way, or in none
     |-- CheckpointError   a saved model is missing, damaged or refused
     |-- EvidenceError     there is too little to tell one model from another
     `-- TrainingError     a training cannot go on, or has nothing to learn from
@@ -15,7 +16,7 @@ from types import MappingProxyType
 
 __all__ = [
     "CheckpointError", "ConfigError", "EvidenceError", "FrameError", "InformerError",
-    "TrainingError",
+    "TimesError", "TrainingError",
 ]  # fmt: skip
 
 
@@ -35,6 +36,10 @@ class FrameError(InformerError, ValueError):
     """
 
     left_out: Mapping[str, str] = MappingProxyType({})
+
+
+class TimesError(FrameError):
+    """Times that a setting or another spelling must settle: names the column and the mend."""
 
 
 class CheckpointError(InformerError):

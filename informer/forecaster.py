@@ -28,6 +28,7 @@ from informer.data import (
     regular_panel,
     scales_of,
     series_names,
+    shown,
 )
 from informer.errors import ConfigError, FrameError
 from informer.estimators import (
@@ -192,7 +193,8 @@ class Forecaster:
         Returns:
             Columns unique_id, ds, cutoff (the last time seen), y_hat and one `y_hat_q..` for each
             quantile, in the data's units; ordered by series, target and time. y_hat is the model's
-            point forecast, and lies within its intervals.
+            point forecast, and lies within its intervals. Times are as `informer.data.times.shown`
+            gives them: on the clock of the frame.
 
         Raises:
             FrameError: the frame breaks the structural contract, or no series can be forecast.
@@ -223,6 +225,7 @@ class Forecaster:
         table = self._with_fallbacks(
             table, panel, series, target, fallbacks(panel, found, self.config)
         )
+        table = shown(table, frame, self.config.frame)
         for name, reason in left_out.items():
             logger.info("series %r is not forecast by the model: it %s", name, reason)
         table.attrs["left_out"] = left_out

@@ -63,7 +63,7 @@ def fitted_rows(
         ConfigError: `config.val` leaves no train or no validation rows.
     """
     panel = frame if isinstance(frame, Panel) else _checked(frame, config)
-    boundary = tail_start(config.val, panel.grid[0], panel.grid[-1], config.frame.freq)
+    boundary = tail_start(config.val, panel.grid[0], panel.grid[-1], config.frame)
     scales = fit_scales(panel, boundary, config.frame, look_back)
     own = scales_of(scales, panel, look_back)
     sizes, training = (look_back, config.model.pred_len), config.training

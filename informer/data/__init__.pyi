@@ -13,7 +13,6 @@ from .continuation import (
 )
 from .frame import (
     long_targets as long_targets,
-    parse_times as parse_times,
     regular_frame as regular_frame,
     regular_panel as regular_panel,
     series_names as series_names,
@@ -42,7 +41,28 @@ from .split import (
     SplitConfig as SplitConfig,
     tail_start as tail_start,
 )
-from .step import infer_freq as infer_freq
+from .local import instants_of as instants_of
+from .step import (
+    fitting_freq as fitting_freq,
+    infer_freq as infer_freq,
+    mend_of_freq as mend_of_freq,
+)
+from .times import (
+    as_kept as as_kept,
+    border_time as border_time,
+    dates_in as dates_in,
+    for_regular as for_regular,
+    frame_times as frame_times,
+    kept_times as kept_times,
+    local_texts as local_texts,
+    on_clock as on_clock,
+    shown as shown,
+)
+from .written import (
+    Written as Written,
+    parse_times as parse_times,
+    read_column as read_column,
+)
 from .windows import (
     Batch as Batch,
     Windows as Windows,

@@ -10,6 +10,7 @@ from informer.config import FrameConfig
 from informer.data.calendar import future_times
 from informer.data.columns import SINGLE_SERIES
 from informer.data.frame import regular_frame
+from informer.data.times import frame_times
 from informer.errors import FrameError
 from informer.frequency import pandas_offset
 
@@ -64,7 +65,7 @@ def continued(
         if start > due or (start < due and not allow_overlap):
             raise FrameError(_apart(name, ends[name], due, start))
         overlaps = overlaps or start < due
-    known_again = past[frame.time_column] >= _series(past, frame).map(starts)  # not where no start
+    known_again = frame_times(past, frame) >= _series(past, frame).map(starts)  # not where no start
     return Continuation(
         history=past,
         rows=pd.concat([past[~known_again], came], ignore_index=True),
@@ -102,7 +103,7 @@ def _series(rows: pd.DataFrame, frame: FrameConfig) -> pd.Series[str]:
 
 def _times(rows: pd.DataFrame, frame: FrameConfig) -> list[tuple[str, pd.Series[pd.Timestamp]]]:
     """The times of each series, rising."""
-    return [(str(n), own) for n, own in rows[frame.time_column].groupby(_series(rows, frame))]
+    return [(str(n), own) for n, own in frame_times(rows, frame).groupby(_series(rows, frame))]
 
 
 def _check_steps(came: pd.DataFrame, frame: FrameConfig) -> None:

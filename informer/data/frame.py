@@ -5,7 +5,6 @@ C channels   S series   T rows of all series, one after the other
 
 from __future__ import annotations
 
-import warnings
 from typing import Literal
 
 import numpy as np
@@ -17,9 +16,10 @@ from informer.data.columns import SINGLE_SERIES, as_names, check_columns, number
 from informer.data.grid import Fault, RegularRows, of_series, on_grid
 from informer.data.panel import Panel
 from informer.data.runs import cut_runs
+from informer.data.times import frame_times, kept_times
 from informer.errors import FrameError
 
-__all__ = ["long_targets", "parse_times", "regular_frame", "regular_panel", "series_names"]
+__all__ = ["long_targets", "regular_frame", "regular_panel", "series_names"]
 
 OnGap = Literal["refuse", "split"]
 
@@ -50,64 +50,13 @@ def long_targets(frame: pd.DataFrame, config: FrameConfig) -> pd.DataFrame:
         pd.DataFrame(
             {
                 "unique_id": owner.map({series: names[series][i] for series in names}),
-                "ds": frame[config.time_column],
+                "ds": frame_times(frame, config),
                 "y": frame[target],
             }
         )
         for i, target in enumerate(config.targets)
     ]
     return pd.concat(parts, ignore_index=True)
-
-
-def parse_times(column: pd.Series, name: str) -> pd.Series[pd.Timestamp]:
-    """Read a column as times: naive ones as they are, zoned ones in UTC and made naive.
-
-    Text is read as ISO 8601, else in the one format that its first value shows.
-
-    Raises:
-        FrameError: a value is missing or is no time.
-    """
-    try:
-        times = _read_times(column)
-    except (ValueError, TypeError, UserWarning) as error:
-        raise FrameError(
-            f"column {name!r} must hold times, but {_first_bad_time(column)!r} is not a time "
-            f"({type(error).__name__}). Write times as 2013-01-31 06:00:00."
-        ) from error
-    if times.isna().any():
-        raise FrameError(
-            f"column {name!r} has no time in row {int(np.flatnonzero(times.isna())[0])}. Drop "
-            "such rows or give them a time."
-        )
-    return times.dt.tz_localize(None) if times.dt.tz is not None else times
-
-
-def _read_times(column: pd.Series) -> pd.Series[pd.Timestamp]:
-    zoned = _zoned(column)
-    if not pd.api.types.is_string_dtype(column):
-        return pd.to_datetime(column, utc=zoned)
-    try:
-        return pd.to_datetime(column, utc=zoned, format="ISO8601")
-    except ValueError:
-        with warnings.catch_warnings():
-            warnings.simplefilter("error")  # pandas warns where it would guess value by value
-            return pd.to_datetime(column, utc=zoned)
-
-
-def _zoned(column: pd.Series) -> bool:
-    if isinstance(column.dtype, pd.DatetimeTZDtype):
-        return True
-    if pd.api.types.is_datetime64_dtype(column):
-        return False
-    text = column.dropna().astype(str)
-    return bool(len(text)) and bool(text.str.contains(r"(?:Z|[+-]\d{2}:?\d{2})$").all())
-
-
-def _first_bad_time(column: pd.Series) -> object:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # only an example is looked for
-        bad = pd.to_datetime(column, errors="coerce", utc=True, format="mixed").isna()
-    return column[bad].iloc[0] if bad.any() else column.iloc[0]
 
 
 def regular_frame(frame: pd.DataFrame, config: FrameConfig) -> pd.DataFrame:
@@ -119,7 +68,8 @@ def regular_frame(frame: pd.DataFrame, config: FrameConfig) -> pd.DataFrame:
         config: names of the columns and the frequency.
 
     Returns:
-        The columns id (where configured), time, `config.columns`, on the regular grid. Of several
+        The columns id (where configured), time, `config.columns`, on the regular grid. Its times
+        are read through `informer.data.times.frame_times`, as those of any frame. Of several
         series, one that cannot be used is not in it: `attrs["left_out"]` gives the reason.
 
     Raises:
@@ -130,7 +80,7 @@ def regular_frame(frame: pd.DataFrame, config: FrameConfig) -> pd.DataFrame:
     data: dict[str, object] = {}
     if config.id_column is not None:
         data[config.id_column] = np.array(table.ids, dtype=object)[table.series]
-    data[config.time_column] = table.times
+    data[config.time_column] = kept_times(table.times, config)
     data |= {name: table.values[:, i] for i, name in enumerate(config.columns)}
     regular = pd.DataFrame(data)
     if config.id_column is not None:
@@ -163,7 +113,7 @@ def regular_panel(
 
 def _on_grid(frame: pd.DataFrame, config: FrameConfig) -> RegularRows:
     check_columns(frame, config)
-    times = pd.DatetimeIndex(parse_times(frame[config.time_column], config.time_column))
+    times = pd.DatetimeIndex(frame_times(frame, config))
     codes, ids = series_codes(frame, config)
     values = np.column_stack([numbers(frame, name) for name in config.columns])
     faults = _infinite(values, codes, ids, config)

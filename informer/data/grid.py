@@ -16,6 +16,7 @@ import pandas as pd
 from pandas.tseries.offsets import BaseOffset, Day, Tick, Week
 
 from informer.data.columns import SINGLE_SERIES
+from informer.data.step import mend_of_freq
 from informer.errors import FrameError
 from informer.frequency import pandas_offset
 
@@ -222,9 +223,9 @@ def _add_strays(
         own = stray[codes[stray] == series]
         time = times[int(own[0])]
         faults[int(series)] = Fault(
-            f"has times that are not on the {freq!r} grid, such as {time}",
+            f"has times that are not on the {freq!r} grid of the others, such as {time}",
             f"{time}{of_series(ids[int(series)])} is not on the {freq!r} grid that begins at "
-            f"{base}. Set frame.freq to the step of the data, or resample the data.",
+            f"{base}. {mend_of_freq(times[codes == series])}",
         )
 
 

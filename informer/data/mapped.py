@@ -24,9 +24,10 @@ import pandas as pd
 
 from informer.config import FrameConfig
 from informer.data.chunks import series_chunks
-from informer.data.frame import parse_times, regular_panel
+from informer.data.frame import regular_panel
 from informer.data.grid import placed
 from informer.data.panel import OBSERVED, Panel
+from informer.data.times import frame_times
 from informer.errors import FrameError
 from informer.frequency import pandas_offset
 
@@ -98,7 +99,7 @@ def _write(
     ):
         for chunk in series_chunks(source, config, n_rows=chunk_rows):
             if before is not None:
-                chunk = chunk[parse_times(chunk[config.time_column], config.time_column) < before]
+                chunk = chunk[frame_times(chunk, config) < before]
             if chunk.empty:
                 continue
             try:

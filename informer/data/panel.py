@@ -22,6 +22,7 @@ from torch import Tensor
 from informer.config import FrameConfig
 from informer.data.calendar import calendar_features, future_times
 from informer.data.scaler import Scales
+from informer.data.times import on_clock
 from informer.data.windows import Windows, mapped_rows, window_origins
 
 __all__ = ["OBSERVED", "Panel"]
@@ -93,9 +94,7 @@ class Panel:
         """
         tables = []
         for lag in self._phases[0]:
-            times = self.grid + pd.Timedelta(lag)
-            if config.time_zone is not None:
-                times = times.tz_localize("UTC").tz_convert(config.time_zone).tz_localize(None)
+            times = on_clock(self.grid + pd.Timedelta(lag), config)
             tables.append(calendar_features(times, config.freq, embed))
         return np.concatenate(tables)
 

@@ -14,7 +14,9 @@ from dataclasses import dataclass
 
 import pandas as pd
 
+from informer.config import FrameConfig
 from informer.data.calendar import future_times
+from informer.data.times import border_time
 from informer.errors import ConfigError
 from informer.frequency import pandas_offset
 
@@ -74,16 +76,22 @@ class SplitConfig:
                 f"kinds; {_WAYS}."
             )
 
-    def resolve(self, first: pd.Timestamp, last: pd.Timestamp, freq: str) -> Split:
-        """Place the borders on the grid of steps `freq` from `first` to `last`, both included.
+    def resolve(self, first: pd.Timestamp, last: pd.Timestamp, frame: FrameConfig) -> Split:
+        """Place the borders on the grid of a frame from `first` to `last`, both included.
+
+        Borders given as times are read on the same clock as the times of the frame.
 
         Raises:
             ConfigError: a part would be empty, or counts ask for more steps than there are.
         """
-        grid = pd.date_range(first, last, freq=pandas_offset(freq))
-        after = future_times(last, freq, 1)
+        grid = pd.date_range(first, last, freq=pandas_offset(frame.freq))
+        after = future_times(last, frame.freq, 1)
         if isinstance(self.val, str) and isinstance(self.test, str):
-            split = Split(_time(self.val, "val"), _time(self.test, "test"), after[0])
+            val, test = (
+                border_time(text, name, frame)
+                for name, text in (("val", self.val), ("test", self.test))
+            )
+            split = Split(val, test, after[0])
         else:
             n_train, n_val, n_test = self._counts(len(grid))
             borders = grid.append(after)
@@ -113,7 +121,7 @@ class SplitConfig:
 
 
 def tail_start(
-    part: float | int | str, first: pd.Timestamp, last: pd.Timestamp, freq: str
+    part: float | int | str, first: pd.Timestamp, last: pd.Timestamp, frame: FrameConfig
 ) -> pd.Timestamp:
     """The time at which the last part of a series, the one that validates, begins.
 
@@ -121,14 +129,14 @@ def tail_start(
         part: A share in (0, 1), a count of time steps, or the time itself.
         first: The first time of the series.
         last: The last time of the series, included.
-        freq: The step between times.
+        frame: The step between times, and the clock that a time is read on.
 
     Raises:
         ConfigError: the part, or what comes before it, would be empty.
     """
-    grid = pd.date_range(first, last, freq=pandas_offset(freq))
+    grid = pd.date_range(first, last, freq=pandas_offset(frame.freq))
     if isinstance(part, str):
-        n_part = len(grid) - int(grid.searchsorted(_time(part, "val")))
+        n_part = len(grid) - int(grid.searchsorted(border_time(part, "val", frame)))
     else:
         n_part = int(len(grid) * part) if isinstance(part, float) else part
     if not 0 < n_part < len(grid):
@@ -165,7 +173,7 @@ def _check_counts(config: SplitConfig) -> None:
 
 
 def _time(text: str, name: str) -> pd.Timestamp:
-    """Read a time as the frames are read: with a zone it becomes UTC, then naive."""
+    """Read a time whose frame is not known yet, to see whether it is one."""
     try:
         time = pd.Timestamp(text)
         if pd.isna(time):

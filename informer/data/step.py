@@ -5,9 +5,9 @@ from __future__ import annotations
 import pandas as pd
 from pandas.tseries.frequencies import to_offset
 
-from informer.frequency import pandas_offset
+from informer.frequency import DayOfMonth, pandas_offset
 
-__all__ = ["infer_freq"]
+__all__ = ["fitting_freq", "infer_freq", "mend_of_freq"]
 
 DAY, WEEK = pd.Timedelta(days=1), pd.Timedelta(days=7)
 MIN_TIMES = 3
@@ -21,8 +21,8 @@ def infer_freq(times: pd.DatetimeIndex) -> str | None:
         times: naive times in any order; repeated ones count once.
 
     Returns:
-        A step of the clock (15min, 3h) or of the calendar (D, W-MON, B, MS, ME, QE-MAR), or None
-        where there are too few times or no step is common to most of them.
+        A step of the clock (15min, 3h) or of the calendar (D, W-MON, B, MS, ME, M-15, QE-MAR), or
+        None where there are too few times or no step is common to most of them.
     """
     ordered = pd.DatetimeIndex(times.unique().sort_values())
     if len(ordered) < MIN_TIMES:
@@ -47,8 +47,32 @@ def _calendar_step(ordered: pd.DatetimeIndex) -> str | None:
     """The step of years, quarters, months or business days whose grid the times fill."""
     month = ordered[0].month_name()[:3].upper()
     anchored = [f"{step}-{month}" for step in ("YE", "YS", "QE", "QS")]
-    for freq in (*anchored, "ME", "MS", "BME", "BMS", "B"):
+    day = DayOfMonth(day=int(ordered.day.max())).freqstr
+    several = [f"{n}{step}" for n in (2, 3, 4, 6, 12) for step in ("ME", "MS", day)]
+    for freq in (*anchored, "ME", "MS", day, "BME", "BMS", "B", *several):
         grid = pd.date_range(ordered[0], ordered[-1], freq=pandas_offset(freq))
         if ordered.isin(grid).all() and len(ordered) >= MIN_SHARE * len(grid):
             return freq
     return None
+
+
+def fitting_freq(times: pd.DatetimeIndex) -> str | None:
+    """The step on whose grid every one of `times` lies, or None where none is known."""
+    found = infer_freq(times)
+    if found is None:
+        return None
+    grid = pd.date_range(times.min(), times.max(), freq=pandas_offset(found))
+    return found if times.isin(grid).all() else None
+
+
+def mend_of_freq(times: pd.DatetimeIndex, where: str = "frame.freq") -> str:
+    """What to do with times that lie off their grid, as a sentence.
+
+    Args:
+        times: naive, as the library keeps them.
+        where: the setting that holds the step.
+    """
+    found = fitting_freq(times)
+    if found is None:
+        return f"Set {where} to the step of the data, or resample the data."
+    return f"The times fit the step {found!r}: set {where} to {found}."

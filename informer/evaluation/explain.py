@@ -19,7 +19,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from informer.config import FrameConfig
-from informer.data import regular_frame
+from informer.data import as_kept, regular_frame
 from informer.errors import FrameError
 from informer.forecaster import Forecaster
 
@@ -134,7 +134,7 @@ def _joined(
 
 
 def _forecast(model: Forecaster, rows: pd.DataFrame) -> pd.Series[float]:
-    return model.predict(rows).set_index(["unique_id", "ds"])["y_hat"]
+    return as_kept(model.predict(rows)).set_index(["unique_id", "ds"])["y_hat"]
 
 
 def _split(made: Mapping[State, pd.Series[float]]) -> pd.DataFrame:

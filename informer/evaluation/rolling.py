@@ -22,6 +22,7 @@ from informer.data import (
     Panel,
     continued,
     horizon_rows,
+    frame_times,
     regular_panel,
     series_names,
     tail_start,
@@ -202,11 +203,11 @@ def _refitted(forecaster: Forecaster, joined: Continuation, cutoff: pd.Timestamp
     config = forecaster.config
     frame = config.frame
     if isinstance(config.val, str):
-        times = joined.history[frame.time_column]
-        begin = tail_start(config.val, times.min(), times.max(), frame.freq)
+        times = frame_times(joined.history, frame)
+        begin = tail_start(config.val, times.min(), times.max(), frame)
         n_val = len(pd.date_range(begin, times.max(), freq=pandas_offset(frame.freq)))
         config = replace(config, val=n_val)
-    known = joined.rows[joined.rows[frame.time_column] <= cutoff]
+    known = joined.rows[frame_times(joined.rows, frame) <= cutoff]
     return Forecaster.fit(known, config, estimator=forecaster.estimator)
 
 

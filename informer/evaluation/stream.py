@@ -13,7 +13,7 @@ import pandas as pd
 import torch
 
 from informer.config import FrameConfig
-from informer.data import Panel, horizon_rows, regular_panel, series_names
+from informer.data import Panel, frame_times, horizon_rows, regular_panel, series_names
 from informer.errors import ConfigError
 from informer.evaluation.churn import forecast_churn
 from informer.evaluation.metrics import summarize
@@ -113,7 +113,7 @@ class Stream:
 
     def known(self, k: int) -> pd.DataFrame:
         """The rows known at cutoff number `k`."""
-        return self.rows[self.rows[self.frame.time_column] <= self.cutoffs[k]]
+        return self.rows[frame_times(self.rows, self.frame) <= self.cutoffs[k]]
 
     def scales(self, deviation: Array, season: int) -> Scales:
         """The units of all errors: `deviation`, (S, C_t), and MASE's from the rows before `start`."""

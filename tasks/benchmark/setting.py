@@ -14,7 +14,7 @@ from typing import Any, get_args
 import pandas as pd
 
 from informer.config import FrameConfig
-from informer.data import Panel, Split, regular_frame, regular_panel
+from informer.data import Panel, Split, frame_times, regular_frame, regular_panel
 from informer.errors import ConfigError
 from informer.estimators import CLASSICAL, Baseline, require_library
 from tasks.benchmark.source import Foreign, name_of, read_foreign
@@ -90,7 +90,7 @@ class Setting:
     @property
     def known(self) -> pd.DataFrame:
         """Train and validation rows: everything that a training or a search may see."""
-        return self.rows[self.rows[self.config.frame.time_column] < self.split.test_start]
+        return self.rows[frame_times(self.rows, self.config.frame) < self.split.test_start]
 
     def config_at(self, horizon: int) -> RunConfig:
         """The configuration at a horizon.
@@ -133,7 +133,7 @@ def prepare(options: Options, home: Home) -> Setting:
         overridden=with_relatives(_values(asked)),
         rows=rows,
         panel=panel,
-        split=config.split.resolve(panel.grid[0], panel.grid[-1], config.frame.freq),
+        split=config.split.resolve(panel.grid[0], panel.grid[-1], config.frame),
         horizons=_horizons(options, config),
         models=_models(options, config),
         n_seeds=config.benchmark.seeds if options.n_seeds is None else options.n_seeds,
@@ -182,9 +182,9 @@ def _settle(
     if not foreign.has_same_columns:
         return load(SHARES | foreign.values), foreign.warnings
     config = load(foreign.values)
-    times = pd.DatetimeIndex(regular_frame(foreign.rows, config.frame)[config.frame.time_column])
+    times = pd.DatetimeIndex(frame_times(foreign.rows, config.frame))
     try:
-        config.split.resolve(times.min(), times.max(), config.frame.freq)
+        config.split.resolve(times.min(), times.max(), config.frame)
     except ConfigError as error:
         if is_split_asked:
             raise

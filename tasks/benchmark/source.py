@@ -12,7 +12,7 @@ import pandas as pd
 from pandas.api.types import is_bool_dtype, is_numeric_dtype
 
 from informer.config import FrameConfig
-from informer.data import ETT_MINUTE, infer_freq, parse_times
+from informer.data import ETT_MINUTE, frame_times, infer_freq
 from informer.errors import ConfigError, FrameError
 from informer.frequency import base_letter, pandas_offset
 from tasks.reference import find_time_column, read_clock
@@ -83,7 +83,7 @@ def read_foreign(
     channels = (frame.target,) if features == "S" else frame.columns
     keys = [name for name in (frame.time_column, frame.id_column) if name is not None]
     if {*keys, *channels} <= set(rows.columns):
-        times = parse_times(rows[frame.time_column], frame.time_column)
+        times = frame_times(rows, frame)
         freq = _step(times, source, overrides)
         values = {
             "frame.columns": [name for name in frame.columns if name in rows.columns],

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from informer.config import FrameConfig
-from informer.data import series_chunks
+from informer.data import frame_times, series_chunks
 from informer.errors import FrameError
 from informer.forecaster import Forecaster
 from tasks.forecasts.cutoffs import current_series, too_early, trimmed_rows
@@ -57,7 +57,7 @@ def known_times(
     """
     known, firsts = pd.DatetimeIndex([]), []
     for rows in series_chunks(path, frame, n_series=n_series):
-        times = rows[frame.time_column]
+        times = frame_times(rows, frame)
         firsts.append(times.min())
         has_value = rows[list(frame.columns)].notna().any(axis=1)
         known = known.union(pd.DatetimeIndex(times[has_value].unique()))

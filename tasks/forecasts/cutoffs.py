@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from informer.config import FrameConfig
-from informer.data import future_times, regular_panel
+from informer.data import frame_times, future_times, regular_panel
 from informer.forecaster import Forecaster
 from tasks.settings import ForecastConfig, SourceError, duration
 
@@ -27,7 +27,7 @@ def known_rows(
     """
     kept = trimmed_rows(rows, frame, as_of)
     if kept.empty:
-        raise too_early(as_of, rows[frame.time_column].min())
+        raise too_early(as_of, frame_times(rows, frame).min())
     return kept
 
 
@@ -51,7 +51,7 @@ def trimmed_rows(
         frame: names of the columns.
         as_of: UTC-naive, itself included; None forgets nothing.
     """
-    kept = rows if as_of is None else rows[rows[frame.time_column] <= as_of]
+    kept = rows if as_of is None else rows[frame_times(rows, frame) <= as_of]
     has_value = kept[list(frame.columns)].notna().any(axis=1)
     owner = kept[frame.id_column] if frame.id_column is not None else pd.Series(0, kept.index)
     still = has_value[::-1].groupby(owner[::-1]).cummax()[::-1]  # a value here or further on

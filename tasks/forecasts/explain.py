@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from informer.data import as_kept
 from informer.errors import ConfigError
 from informer.evaluation import PARTS, Origin, covariates_of, explain_change, forecast_churn
 from tasks.forecasts.vintages import (
@@ -160,7 +161,7 @@ def _origin(vintage: VintageFile, name: str, models: dict[str, Served], home: Ho
     if version not in models:
         models[version] = load_version(name, version, home)
     forecaster = models[version].forecaster
-    again = forecaster.predict(rows)
+    again = as_kept(forecaster.predict(rows))
     keys = ["unique_id", "ds"]
     both = stored.merge(again, on=keys, how="outer", suffixes=("", "_again"))
     off = (both["y_hat"] - both["y_hat_again"]).abs().to_numpy()

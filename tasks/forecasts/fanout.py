@@ -21,6 +21,7 @@ from prefect.cache_policies import NO_CACHE
 from prefect.client.orchestration import get_client
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
+from informer.data import as_kept, local_texts
 from informer.errors import ConfigError
 from informer.forecaster import Forecaster
 from tasks.forecasts.chunks import read_groups
@@ -105,8 +106,12 @@ def forecast_chunk(chunk: Chunk) -> Part:
             f"{chunk.part.parent}. Every worker of the cluster needs the folders INFORMER_HOME "
             "and forecast.output at the same paths."
         )
-    table = _forecaster(chunk.model).predict(read_groups(chunk.rows, chunk.groups))
+    model = _forecaster(chunk.model)
+    table = as_kept(model.predict(read_groups(chunk.rows, chunk.groups)))
     require_finite(table, f"the forecast of version {chunk.version}")
+    local = local_texts(table["ds"], model.config.frame)
+    if local is not None:
+        table["ds_local"] = local
     table.insert(3, "model_version", chunk.version)
     table.insert(4, "data_sha256", chunk.sha256)
     draft = chunk.part.with_name(f".{chunk.part.stem}-{os.getpid()}.parquet")

@@ -17,7 +17,7 @@ from prefect.artifacts import create_markdown_artifact
 from prefect.assets import add_asset_metadata, materialize
 
 from informer.config import FrameConfig
-from informer.data import long_targets
+from informer.data import frame_times, long_targets
 from tasks.forecasts.chunks import Seen, keep_seen, known_times, read_groups
 from tasks.forecasts.cutoffs import check_age, missed_cutoffs
 from tasks.forecasts.fanout import Chunk, Part, check_engine, run_chunks
@@ -319,6 +319,6 @@ def _figure(vintage: _Vintage, frame: FrameConfig) -> Figure:
     table = table[table["unique_id"].isin(shown)]
     rows = read_groups(vintage.seen.path, vintage.seen.chunks[0])
     horizon = table["ds"].max() - table["cutoff"].max()
-    recent = rows[frame.time_column] >= table["cutoff"].max() - SHOWN_HORIZONS * horizon
+    recent = frame_times(rows, frame) >= table["cutoff"].max() - SHOWN_HORIZONS * horizon
     past = long_targets(rows[recent], frame)
     return forecast_fan(past[past["unique_id"].isin(shown)], table, n_series=vintage.n_series)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pandas as pd
 
 from informer.config import ForecasterConfig
-from informer.data import regular_panel
+from informer.data import for_regular, regular_panel
 from informer.errors import FrameError
 from informer.forecaster import Forecaster
 from informer.frequency import pandas_offset
@@ -50,14 +50,16 @@ def made_comparable(
     reason = difference(served.config, new)
     if reason:
         return Compared(served, reason=reason)
-    if served.config.frame.layout == new.frame.layout:
+    old, now = served.config.frame, new.frame
+    if for_regular(old).layout == for_regular(now).layout:
         return Compared(served)
-    frame = replace(
-        served.config.frame, time_column=new.frame.time_column, id_column=new.frame.id_column
-    )
+    frame = replace(for_regular(old), time_column=now.time_column, id_column=now.id_column)
     renamed = replace(served, config=replace(served.config, frame=frame))
+    written = replace(
+        frame, naive=now.naive, time_format=now.time_format, time_zone=now.time_zone
+    )  # how times are written is the data's affair
     try:
-        rows = regular_rows(raw_path, contract_path, frame)
+        rows = regular_rows(raw_path, contract_path, written)
         regular_panel(rows, frame)
     except FrameError as error:
         return Compared(served, reason=f"it cannot read today's rows: {str(error).rstrip('.')}")

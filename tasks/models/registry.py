@@ -10,7 +10,7 @@ import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import mlflow
@@ -24,6 +24,8 @@ from prefect.artifacts import create_link_artifact
 from prefect.cache_policies import NO_CACHE
 
 import informer
+from informer.config import FrameConfig
+from informer.data import for_regular, frame_times
 from informer.estimators import CLASSICAL, LIBRARY
 from informer.forecaster import Forecaster
 from tasks.models.aliases import CHALLENGER, champion_version
@@ -55,7 +57,7 @@ class Served:
 
 
 def load_version(name: str, version: str, home: Home) -> Served:
-    """Any registered version, loaded without a pickle.
+    """Any registered version, loaded without a pickle, to forecast from regular rows.
 
     Raises:
         RegistryError: there is none of that number, or its files are gone.
@@ -72,7 +74,9 @@ def load_version(name: str, version: str, home: Home) -> Served:
                 "Restore its artifacts or promote another version."
             ) from error
         (model_dir,) = (Path(local) / "artifacts").iterdir()
-        return Served(version, Forecaster.load(model_dir))
+        loaded = Forecaster.load(model_dir)
+    frame = for_regular(loaded.config.frame)
+    return Served(version, replace(loaded, config=replace(loaded.config, frame=frame)))
 
 
 def require_champion(config: RunConfig, home: Home) -> Served:
@@ -177,7 +181,7 @@ def _logged(
     require_finite(model_dir, forecast, name)
     about = {"estimator": forecaster.estimator, "data_sha256": prepared.raw.sha256}
     with resumed_run(run_id, home), _importable_code() as code_paths:
-        _log_lineage(prepared, rows, forecaster.config.frame.time_column, name)
+        _log_lineage(prepared, rows, forecaster.config.frame, name)
         info = log_model(
             name="model",
             python_model=str(MODEL_CODE),
@@ -238,9 +242,9 @@ def _importable_code() -> Iterator[list[str]]:
         yield [str(copy)]
 
 
-def _log_lineage(prepared: Prepared, rows: pd.DataFrame, time_column: str, name: str) -> None:
+def _log_lineage(prepared: Prepared, rows: pd.DataFrame, frame: FrameConfig, name: str) -> None:
     """Which data the active run trained on and was judged by."""
-    times = rows[time_column]
+    times = frame_times(rows, frame)
     parts = {
         "training": rows[times < prepared.split.val_start],
         "validation": rows[

@@ -11,7 +11,7 @@ from prefect import get_run_logger, task
 from prefect.cache_policies import NO_CACHE
 
 from informer.config import FrameConfig
-from informer.data import long_targets
+from informer.data import frame_times, long_targets
 from informer.evaluation import forecast_churn, joined, realized_errors, scored, train_scales
 from tasks.forecasts import known_rows, last_made
 from tasks.models import require_champion
@@ -46,7 +46,7 @@ class Watched:
     @property
     def last(self) -> pd.Timestamp:
         """The time of the last row."""
-        return pd.Timestamp(self.rows[self.frame.time_column].max())
+        return pd.Timestamp(frame_times(self.rows, self.frame).max())
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from informer.config import FrameConfig
+from informer.data import frame_times
 from informer.evaluation import drift_table
 from tasks.settings import MonitorConfig, duration
 
@@ -90,7 +91,7 @@ def split_rows(
     rows: pd.DataFrame, frame: FrameConfig, train_end: pd.Timestamp, settings: MonitorConfig
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """The train rows and the rows of the window, which share none."""
-    times = rows[frame.time_column]
+    times = frame_times(rows, frame)
     is_recent = (times > window_start(times.max(), settings)) & (times >= train_end)
     return rows[times < train_end], rows[is_recent]
 

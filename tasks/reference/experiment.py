@@ -17,6 +17,7 @@ from informer.data import (
     Panel,
     Split,
     SplitConfig,
+    frame_times,
     regular_frame,
     regular_panel,
 )
@@ -60,7 +61,7 @@ class Experiment:
     @property
     def known(self) -> pd.DataFrame:
         """Train and validation rows: everything that a training may see."""
-        return self.rows[self.rows[self.source.time_column] < self.split.test_start]
+        return self.rows[frame_times(self.rows, self.config.frame) < self.split.test_start]
 
     @property
     def test_origins(self) -> Tensor:
@@ -82,7 +83,7 @@ def make_experiment(flags: Flags, home: Home) -> Experiment:
     frame = _frame_config(flags, source)
     rows = regular_frame(source.rows, frame)
     panel = regular_panel(rows, frame)
-    split = split_config(flags.data).resolve(panel.grid[0], panel.grid[-1], frame.freq)
+    split = split_config(flags.data).resolve(panel.grid[0], panel.grid[-1], frame)
     n_val = int(((panel.grid >= split.val_start) & (panel.grid < split.test_start)).sum())
     config = ForecasterConfig(
         frame=frame,

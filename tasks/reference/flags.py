@@ -208,6 +208,9 @@ class Flags:
     time_zone: str | None = _flag(
         None, OURS, "time zone of times that have none, and of the calendar features, such as "
         "Europe/Berlin", metavar="ZONE")
+    time_format: str | None = _flag(
+        None, OURS, "how times are written, such as %%d.%%m.%%Y; if not given, found in the file",
+        metavar="FORMAT")
     max_gap: int = _flag(6, OURS, "longest gap in steps that is filled, with the value before it",
                          parse=int)
     # fmt: on

@@ -29,6 +29,9 @@ RESULTS = Path("results")
 WORDS = {
     "frame.columns": "--cols",
     "frame.freq": "--freq",
+    "set frame.time_zone to its zone and frame.naive to local": "name its zone with --time_zone",
+    "set frame.naive to utc if they are in UTC": "leave --time_zone out if they are in UTC",
+    "frame.time_format": "--time_format",
     "frame.max_gap": "--max_gap",
     "Correct the names under frame: in the configuration.": "Give the file these columns.",
     "(allow_overlap, --allow-overlap)": "(--allow_overlap)",

@@ -70,7 +70,7 @@ def read_source(flags: Flags, home: Home) -> Source:
         )
     frame = read(name, home)
     column = find_time_column(frame)
-    clock = read_clock(frame[column], column, flags.time_zone)
+    clock = read_clock(frame[column], column, flags.time_zone, flags.time_format)
     rows = frame.assign(**{column: clock.read(frame[column], column)})
     freq = _step(pd.DatetimeIndex(rows[column]), name, flags)
     return Source(name, rows, column, clock, freq, _warnings(column, clock, flags))
@@ -129,7 +129,7 @@ def _warnings(column: str, clock: Clock, flags: Flags) -> tuple[str, ...]:
             f"the times in {column!r} have several offsets, so calendar features and forecasts "
             "are in UTC. Give a time zone with --time_zone"
         )
-    if flags.time_zone is not None and clock.zone is None:
+    if flags.time_zone is not None and clock.are_dates:
         found.append(f"--time_zone is ignored: the times in {column!r} are whole days")
     return tuple(found)
 

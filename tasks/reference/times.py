@@ -10,15 +10,17 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from informer.data import parse_times
-from informer.errors import ConfigError, FrameError
+from informer.config import FrameConfig
+from informer.data import dates_in, fitting_freq, frame_times, parse_times, read_column
+from informer.errors import FrameError, TimesError
+from informer.frequency import check_time_zone
 
 __all__ = ["Clock", "find_time_column", "read_clock"]
 
 TIME_COLUMN = "date"
 UTC = "UTC"
-# A time of day, then an offset: "31-12-2024" has none.
-OFFSET = r"(?P<wall>[T ]\d{2}.*?)\s*(?P<offset>Z|[+-]\d{2}:?\d{2})$"
+# What stands for the offset where a column of text or of times has one.
+OFFSET = r"(?P<offset>Z|UTC|[+-]\d{2}(?::?\d{2})?)$"
 
 
 def find_time_column(frame: pd.DataFrame) -> str:
@@ -43,6 +45,8 @@ def find_time_column(frame: pd.DataFrame) -> str:
 def _reads_as_times(column: pd.Series) -> bool:
     try:
         parse_times(column, str(column.name))
+    except TimesError:  # they are times, which `read_clock` says how to write
+        return True
     except FrameError:
         return False
     return True
@@ -56,30 +60,36 @@ class Clock:
         zone: whose clock the calendar features read and forecasts are shown on; None: times have
             no zone, and are kept as they stand.
         is_mixed: whether the times had several offsets and no zone was named: UTC stands for it.
+        are_dates: whether the times are whole days, which are the same on every clock.
+        date_zone: whose dates they are, where a person named a zone.
+        time_format: how they are written; None: found in the column.
     """
 
     zone: str | None
     is_mixed: bool = False
+    are_dates: bool = False
+    date_zone: str | None = None
+    time_format: str | None = None
 
     def read(self, column: pd.Series, name: str) -> pd.Series[pd.Timestamp]:
-        """The times of `column` as the library keeps them: naive, in UTC where there is a zone.
+        """The times of `column` as the library keeps them: dates, or in UTC where there is a zone.
 
         Raises:
             FrameError: a value is no time, or none that the clock of the zone ever shows.
         """
-        if self.zone is None:
-            return parse_times(_without_offset(column), name)
-        if _has_zone(column):
-            return parse_times(column, name)
-        naive = parse_times(column, name)
-        try:
-            zoned = naive.dt.tz_localize(self.zone, ambiguous="infer")
-        except ValueError as error:
-            raise FrameError(
-                f"column {name!r} has times that do not exist in {self.zone}: {error}. Write the "
-                "times with their offset, such as 2024-10-27T02:00+01:00, or in UTC."
-            ) from error
-        return zoned.dt.tz_convert(UTC).dt.tz_localize(None)
+        if self.are_dates:
+            dates = dates_in(column, name, self.date_zone, self.time_format)
+            return parse_times(column, name, self.time_format) if dates is None else dates
+        naive: Literal["utc", "local"] = "utc" if self.zone is None else "local"
+        known = FrameConfig(
+            time_column=name,
+            id_column=None,
+            freq=_step_of(read_column(column, name, self.time_format).walls),
+            time_zone=self.zone,
+            naive=naive,
+            time_format=self.time_format,
+        )
+        return frame_times(column.to_frame(name), known)
 
     def show(self, times: pd.Series[pd.Timestamp]) -> pd.Series[pd.Timestamp]:
         """Times of the library as the file would write them."""
@@ -92,7 +102,17 @@ class Clock:
         return self.show(times).dt.tz_localize(None)
 
 
-def read_clock(column: pd.Series, name: str, zone: str | None) -> Clock:
+def _step_of(walls: pd.Series[pd.Timestamp]) -> str:
+    """A step below a day that these times may take, of which only its length counts here."""
+    apart = walls.diff().dropna()
+    common = apart[apart > pd.Timedelta(0)]
+    seconds = int(common.median().total_seconds()) if len(common) else 3600
+    return f"{min(max(seconds, 1), 12 * 3600)}s"
+
+
+def read_clock(
+    column: pd.Series, name: str, zone: str | None, time_format: str | None = None
+) -> Clock:
     """Find the clock of a column of times.
 
     Dates without a time of day have no zone, whatever offset they bear: a day, a week or a month is
@@ -102,44 +122,23 @@ def read_clock(column: pd.Series, name: str, zone: str | None) -> Clock:
         column: as it was read from the file.
         name: of the column.
         zone: the zone that a person named, or None.
+        time_format: how the times are written; None: found in the column.
 
     Raises:
         ConfigError: no zone is known as `zone`.
         FrameError: a value is no time.
     """
-    _check_zone(zone)
-    wall = parse_times(_without_offset(column), name)
-    if (wall == wall.dt.normalize()).all():
-        return Clock(None)
-    if zone is not None or not _has_zone(column):
-        return Clock(zone)
+    check_time_zone(zone)
+    if dates_in(column, name, zone, time_format) is not None:
+        return Clock(None, are_dates=True, date_zone=zone, time_format=time_format)
+    written = read_column(column, name, time_format)
+    counted = pd.api.types.is_numeric_dtype(column)
+    if zone is not None or counted or written.instants is None:
+        return Clock(zone, time_format=time_format)
     if isinstance(column.dtype, pd.DatetimeTZDtype):
         return Clock(str(column.dtype.tz))
     offsets = column.astype(str).str.extract(OFFSET)["offset"].unique()
-    if len(offsets) > 1:
-        return Clock(UTC, is_mixed=True)
-    return Clock(UTC if offsets[0] == "Z" else str(offsets[0]))
-
-
-def _check_zone(zone: str | None) -> None:
-    try:
-        pd.Timestamp(0, tz=zone)
-    except (ValueError, KeyError, IndexError, OSError) as error:
-        raise ConfigError(
-            f"time_zone is {zone!r}, which is not a time zone; use a name such as Europe/Berlin."
-        ) from error
-
-
-def _has_zone(column: pd.Series) -> bool:
-    if pd.api.types.is_string_dtype(column):
-        return bool(column.astype(str).str.extract(OFFSET)["offset"].notna().all())
-    return isinstance(column.dtype, pd.DatetimeTZDtype)
-
-
-def _without_offset(column: pd.Series) -> pd.Series:
-    """What the clock on the wall showed."""
-    if isinstance(column.dtype, pd.DatetimeTZDtype):
-        column = column.dt.tz_localize(None)
-    if pd.api.types.is_string_dtype(column) and _has_zone(column):
-        column = column.astype(str).str.replace(OFFSET, r"\g<wall>", regex=True)
-    return column
+    if len(offsets) != 1 or pd.isna(offsets[0]) or offsets[0] in ("Z", UTC):
+        return Clock(UTC, is_mixed=len(offsets) > 1, time_format=time_format)
+    offset = pd.Timestamp(f"2024-01-01T00{offsets[0]}").isoformat()[-len("+00:00") :]
+    return Clock(offset, time_format=time_format)

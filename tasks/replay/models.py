@@ -8,7 +8,7 @@ from functools import partial
 
 import pandas as pd
 
-from informer.data import Split, SplitConfig
+from informer.data import Split, SplitConfig, frame_times
 from informer.errors import EvidenceError
 from informer.estimators import Baseline
 from informer.evaluation import Stream
@@ -179,7 +179,7 @@ class Models:
 
 
 def _history(known: pd.DataFrame, split: Split, config: RunConfig) -> pd.DataFrame:
-    return known[known[config.frame.time_column] < split.test_start]
+    return known[frame_times(known, config.frame) < split.test_start]
 
 
 def _now() -> tuple[float, float]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
-from informer.data import Split, SplitConfig
+from informer.data import Split, SplitConfig, frame_times
 from informer.errors import ConfigError
 from informer.frequency import pandas_offset
 from tasks.settings import RunConfig
@@ -60,10 +60,10 @@ def split_of(known: pd.DataFrame, parts: SplitConfig, config: RunConfig) -> Spli
     Raises:
         ConfigError: they are too few for it.
     """
-    frame, times = config.frame, known[config.frame.time_column]
+    frame, times = config.frame, frame_times(known, config.frame)
     first, last = times.min(), times.max()
     try:
-        split = parts.resolve(first, last, frame.freq)
+        split = parts.resolve(first, last, frame)
     except ConfigError as error:
         raise ConfigError(
             f"the rows known at {last} are too few for a model: {error} Give --start a later time, "

@@ -7,6 +7,7 @@ from prefect import task
 from prefect.cache_policies import NO_CACHE
 
 from informer.estimators import Baseline
+from informer.data import frame_times
 from informer.evaluation import Scales, Stream
 from tasks.replay.engine import Played, play
 from tasks.replay.models import Models
@@ -51,7 +52,7 @@ def set_stage(prepared: Prepared, config: RunConfig, start: pd.Timestamp | None)
         ConfigError: too few rows are known before the start, or none follows.
     """
     rows = read_rows(prepared)
-    last, why = rows[config.frame.time_column].max(), "it was asked for"
+    last, why = frame_times(rows, config.frame).max(), "it was asked for"
     if start is None:
         start, why = default_start(prepared.split, last, config)
     stream = Stream.begin(rows, config.frame, start, cadence(config), config.model.pred_len)

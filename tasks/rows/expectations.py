@@ -27,7 +27,7 @@ from great_expectations.expectations.metrics.table_metric_provider import TableM
 from pandas.tseries.offsets import Tick
 
 from informer.data import LARGEST, as_numbers, parse_times
-from informer.errors import FrameError
+from informer.errors import FrameError, TimesError
 from informer.frequency import pandas_offset
 from tasks.rows.contract import out_of_range, readable_numbers
 from tasks.rows.sentinels import sentinels_of
@@ -47,7 +47,9 @@ __all__ = [
 SAMPLE = 20  # runs of missing steps that a result holds
 
 
-def unreadable(column: pd.Series[Any], kind: str) -> pd.Series[bool]:
+def unreadable(
+    column: pd.Series[Any], kind: str, time_format: str | None = None
+) -> pd.Series[bool]:
     """Which values, among those there are, cannot be read as `kind` (number, text or time)."""
     nothing = pd.Series(False, index=column.index)
     if kind == "number" and as_numbers(column) is None:
@@ -55,27 +57,42 @@ def unreadable(column: pd.Series[Any], kind: str) -> pd.Series[bool]:
         return bad if bad.any() else column.notna()  # numbers written as text are text
     if kind == "time" and column.notna().any():
         there = column.dropna()
-        if _parsed(there) is None:
-            bad = read_times(there).isna().reindex(column.index, fill_value=False)
+        if _parsed(there, time_format) is None:
+            bad = read_times(there, time_format).isna().reindex(column.index, fill_value=False)
             return bad if bad.any() else column.notna()
     return nothing
 
 
-def read_times(column: pd.Series[Any]) -> pd.Series[pd.Timestamp]:
-    """Naive times (UTC where there was a zone), NaT where none can be read."""
+def read_times(
+    column: pd.Series[Any], time_format: str | None = None
+) -> pd.Series[pd.Timestamp]:
+    """Naive times (UTC where there was a zone), NaT where none can be read.
+
+    Raises:
+        TimesError: the column can be read in more than one way.
+    """
     there = column.dropna()
-    read = _parsed(there)
+    read = _parsed(there, time_format)
     if read is None:
+        if pd.api.types.is_numeric_dtype(there):  # pandas would count nanoseconds since 1970
+            there = there.astype("str")
         with warnings.catch_warnings(action="ignore"):
-            read = pd.to_datetime(there, errors="coerce", utc=True).dt.tz_localize(None)
+            read = pd.to_datetime(there, errors="coerce", utc=True, format=time_format)
+            read = read.dt.tz_localize(None)
     return read.astype("datetime64[us]").reindex(column.index)
 
 
-def _parsed(there: pd.Series[Any]) -> pd.Series[pd.Timestamp] | None:
-    """Times as the forecaster will read them; None where it will refuse the column."""
+def _parsed(
+    there: pd.Series[Any], time_format: str | None
+) -> pd.Series[pd.Timestamp] | None:
+    """Times as they are written; None where single ones are no times."""
+    if there.empty:
+        return there.astype("datetime64[us]")
     with warnings.catch_warnings(action="ignore"):  # of a first value that looks like no time
         try:
-            return parse_times(there, str(there.name))
+            return parse_times(there, str(there.name), time_format)
+        except TimesError:
+            raise
         except FrameError:
             return None
 
@@ -118,19 +135,22 @@ def _runs(
 
 class _ReadableMetric(ColumnMapMetricProvider):  # type: ignore[misc]  # GX is untyped here
     condition_metric_name = "column_values.readable"
-    condition_value_keys = ("kind",)
+    condition_value_keys = ("kind", "time_format")
 
     @column_condition_partial(engine=PandasExecutionEngine)  # type: ignore[untyped-decorator]
-    def _pandas(cls, column: pd.Series[Any], kind: str, **_: object) -> pd.Series[bool]:
-        return ~unreadable(column, kind)
+    def _pandas(
+        cls, column: pd.Series[Any], kind: str, time_format: str | None = None, **_: object
+    ) -> pd.Series[bool]:
+        return ~unreadable(column, kind, time_format)
 
 
 class ExpectColumnValuesToBeReadable(ColumnMapExpectation):  # type: ignore[misc]
     """Every value that is there can be read as a `kind`: number, text or time."""
 
     kind: str
+    time_format: str | None = None
     map_metric = "column_values.readable"
-    success_keys = ("kind", "mostly")
+    success_keys = ("kind", "time_format", "mostly")
 
 
 class _FiniteMetric(ColumnMapMetricProvider):  # type: ignore[misc]

@@ -104,9 +104,14 @@ FEATURES = Stage(
     Prepared,
     code=(
         "tasks.rows.prepare", "tasks.rows.contract", "tasks.rows.sentinels", "informer.config",
-        "informer.frequency", "informer.data.columns", "informer.data.frame", "informer.data.grid",
-        "informer.data.panel", "informer.data.runs", "informer.data.split",
-        "informer.data.sentinels",
+        "informer.frequency",
+        *(
+            f"informer.data.{name}"
+            for name in (
+                "columns", "frame", "grid", "local", "numbered", "panel", "runs", "sentinels",
+                "split", "times", "written",
+            )
+        ),
     ),
     libraries=("numpy", "pandas", "pyarrow"),
 )  # fmt: skip
@@ -128,7 +133,7 @@ def _prepare(raw: Snapshot, config: RunConfig, home: Home) -> Prepared:
     frame = config.frame
     rows = regular_rows(raw.path, home.conf_dir / config.data.contract, frame)
     panel = regular_panel(rows, frame)
-    split = config.split.resolve(panel.grid[0], panel.grid[-1], frame.freq)
+    split = config.split.resolve(panel.grid[0], panel.grid[-1], frame)
     _check_history(panel, config)
     kept = Prepared(snapshot(rows, raw.source, home), raw, split, len(panel.ids))
     create_markdown_artifact(

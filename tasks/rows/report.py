@@ -53,6 +53,7 @@ class RuleResult:
         expected: what should have come, in words.
         n_unexpected: how many values, rows or gaps break it, tolerated ones included.
         rows: the first of them.
+        mend: what to do about it, where that is known.
     """
 
     rule: str
@@ -63,6 +64,7 @@ class RuleResult:
     expected: str
     n_unexpected: int
     rows: tuple[OffendingRow, ...]
+    mend: str = ""
 
     def __str__(self) -> str:
         """The rule, what came and the first offending rows, in one line."""
@@ -102,9 +104,12 @@ def report_message(report: ValidationReport) -> str:
     broken = [rule for rule in report.broken if rule.severity == "critical"]
     n_rules = "1 rule" if len(broken) == 1 else f"{len(broken)} rules"
     told = " | ".join(str(rule) for rule in broken)
+    mends = [rule.mend for rule in broken if rule.mend]
+    if len(mends) < len(broken):
+        mends.append("Correct the data, or relax the contract.")
     return (
-        f"the data break {n_rules} of the contract {report.contract!r}: {told}. Correct the "
-        f"data, or relax the contract. All rules are in {report.docs_path}."
+        f"the data break {n_rules} of the contract {report.contract!r}: {told}. "
+        f"{' '.join(mends)} All rules are in {report.docs_path}."
     )
 
 

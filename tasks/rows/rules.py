@@ -8,7 +8,7 @@ Importing this file imports Great Expectations (seconds), so `tasks.rows.validat
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,9 @@ from great_expectations.data_context.types.base import (
     ProgressBarsConfig,
 )
 
+from informer.config import FrameConfig
+from informer.data import frame_times
+from informer.errors import FrameError, TimesError
 from tasks.rows.contract import Contract, readable_numbers
 from tasks.rows.expectations import (
     ExpectColumnTimesToBeOnGrid,
@@ -60,11 +63,25 @@ class Outcome:
     problem: str
 
 
-def as_read(frame: pd.DataFrame, contract: Contract, id_column: str | None) -> pd.DataFrame:
+def as_read(
+    frame: pd.DataFrame,
+    contract: Contract,
+    id_column: str | None,
+    clock: FrameConfig | None = None,
+) -> pd.DataFrame:
     """The contract's columns, numbers as floats and times as naive times.
 
     What the `schema` suite rejects (text among numbers, infinities, what is no time) is missing,
     and so is a value that the contract treats as missing because it cannot be a measurement.
+
+    Args:
+        frame: the rows as they came.
+        contract: names the columns.
+        id_column: column of series names; None where there is one series.
+        clock: how the times of its time column are read; None: as they stand.
+
+    Raises:
+        TimesError: a column of times can be read in more than one way.
     """
     columns: dict[str, pd.Series[Any]] = {}
     series = frame.get(id_column)
@@ -79,8 +96,24 @@ def as_read(frame: pd.DataFrame, contract: Contract, id_column: str | None) -> p
                 columns[name] = columns[name].mask(found.mask)
         else:
             is_time = column.type == "time"
-            columns[name] = read_times(frame[name]) if is_time else frame[name].astype("str")
+            columns[name] = _times(frame, name, clock) if is_time else frame[name].astype("str")
     return pd.DataFrame(columns, index=frame.index)
+
+
+def _times(frame: pd.DataFrame, name: str, clock: FrameConfig | None) -> pd.Series[Any]:
+    """The times of a column: of the frame's own as the forecaster will read them."""
+    if clock is None or name != clock.time_column:
+        return read_times(frame[name])
+    if clock.id_column not in frame:
+        clock = replace(clock, id_column=None)
+    there = frame[frame[name].notna()]
+    try:
+        times = frame_times(there, clock).astype("datetime64[us]").reindex(frame.index)
+    except TimesError:
+        raise
+    except FrameError:  # single values are no times
+        return read_times(frame[name], clock.time_format)
+    return times
 
 
 def _told(rule: str, column: str | None, expected: str, noun: str, severity: str) -> dict[str, Any]:
@@ -92,7 +125,12 @@ def _told(rule: str, column: str | None, expected: str, noun: str, severity: str
     return {"description": sentence, "severity": severity, "meta": meta}
 
 
-def schema_rules(frame: pd.DataFrame, contract: Contract, id_column: str | None) -> list[Any]:
+def schema_rules(
+    frame: pd.DataFrame,
+    contract: Contract,
+    id_column: str | None,
+    clock: FrameConfig | None = None,
+) -> list[Any]:
     """Expectations of the frame as it came: rows, columns, types, what is missing or no number."""
     table = contract.table
     least = f"at least {table.min_rows:,} rows"
@@ -105,7 +143,12 @@ def schema_rules(frame: pd.DataFrame, contract: Contract, id_column: str | None)
             continue
         noun = f"values are not{mend(frame[name]) if column.type == 'number' else ''}"
         told = _told("type", name, f"every value to be a {column.type}", noun, column.severity)
-        rules.append(ExpectColumnValuesToBeReadable(column=name, kind=column.type, **told))
+        written = clock.time_format if clock is not None and name == clock.time_column else None
+        rules.append(
+            ExpectColumnValuesToBeReadable(
+                column=name, kind=column.type, time_format=written, **told
+            )
+        )
         share = f"at most {column.max_missing:.2%} of the values to be missing"
         told = _told("missing", name, share, "values are missing", column.severity)
         mostly = 1 - column.max_missing
@@ -251,7 +294,12 @@ def _value_gap_rule(
 
 
 def run_rules(
-    frame: pd.DataFrame, contract: Contract, time_column: str, id_column: str | None, docs_dir: Path
+    frame: pd.DataFrame,
+    contract: Contract,
+    time_column: str,
+    id_column: str | None,
+    docs_dir: Path,
+    clock: FrameConfig | None = None,
 ) -> tuple[list[Outcome], Path]:
     """Check both suites and write the Data Docs.
 
@@ -261,15 +309,19 @@ def run_rules(
         time_column: column of times.
         id_column: column of series names; None where there is one series.
         docs_dir: folder of the Data Docs, made where it does not exist.
+        clock: how the times are read, see `as_read`.
 
     Returns:
         One outcome for each rule, and the first page of the Data Docs.
+
+    Raises:
+        TimesError: a column of times can be read in more than one way.
     """
-    read = as_read(frame, contract, id_column)
+    read = as_read(frame, contract, id_column, clock)
     return run_suites(
         contract.name,
         (
-            ("schema", frame, schema_rules(frame, contract, id_column)),
+            ("schema", frame, schema_rules(frame, contract, id_column, clock)),
             ("content", read, content_rules(read, contract, time_column, id_column)),
         ),
         docs_dir,

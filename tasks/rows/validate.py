@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import importlib.metadata
 import json
+from dataclasses import replace
 from numbers import Real
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,6 +20,7 @@ from prefect.artifacts import create_markdown_artifact, create_table_artifact
 from prefect.cache_policies import NO_CACHE
 
 from informer.config import FrameConfig
+from informer.data import fitting_freq, mend_of_freq
 from tasks.rows.contract import Contract, check_columns, of_a_part, read_contract
 from tasks.rows.report import (
     OffendingRow,
@@ -41,7 +43,9 @@ __all__ = ["validate_frame", "validate_snapshot"]
 # What a report depends on.
 CODE = (
     *(f"tasks.rows.{n}" for n in ("validate", "contract", "layout", "expectations", "rules")),
-    "tasks.rows.sentinels", "tasks.rows.report", "informer.data.columns", "informer.data.sentinels",
+    "tasks.rows.sentinels", "tasks.rows.report",
+    *(f"informer.data.{n}" for n in ("columns", "sentinels", "times", "written", "numbered")),
+    "informer.data.local", "informer.data.step",
 )  # fmt: skip
 MAX_ROWS = 5  # offending rows that a report keeps of each rule
 
@@ -53,6 +57,7 @@ def validate_frame(
     time_column: str,
     id_column: str | None,
     docs_dir: Path,
+    clock: FrameConfig | None = None,
 ) -> ValidationReport:
     """Check raw rows against a contract.
 
@@ -62,11 +67,13 @@ def validate_frame(
         time_column: column of times.
         id_column: column of series names; None where there is one series.
         docs_dir: folder of the Data Docs, made where it does not exist.
+        clock: how the times are read; None: as they stand.
 
     Returns:
         The report; a broken contract is a report too.
 
     Raises:
+        TimesError: the times can be read in more than one way.
         StoreError: `docs_dir` cannot be written.
     """
     from tasks.rows.rules import run_rules  # Great Expectations takes seconds to import
@@ -74,13 +81,16 @@ def validate_frame(
     rows = frame.reset_index(drop=True)
     try:
         docs_dir.mkdir(parents=True, exist_ok=True)
-        outcomes, docs_path = run_rules(rows, contract, time_column, id_column, docs_dir)
+        outcomes, docs_path = run_rules(
+            rows, contract, time_column, id_column, docs_dir, clock
+        )
     except OSError as error:
         raise StoreError(
             f"cannot write the Data Docs to {docs_dir} ({type(error).__name__}). Choose a folder "
             "that you may write to."
         ) from error
     results = [_rule_result(outcome, rows, time_column, id_column) for outcome in outcomes]
+    results = [_with_mend(result, rows, contract, time_column, clock) for result in results]
     results.sort(key=lambda result: (result.success, result.severity != "critical"))
     return ValidationReport(
         contract=contract.name,
@@ -112,6 +122,26 @@ def _rule_result(
         n_unexpected=int(not outcome.success) if n_unexpected is None else int(n_unexpected),
         rows=tuple(rows),
     )
+
+
+def _with_mend(
+    result: RuleResult,
+    frame: pd.DataFrame,
+    contract: Contract,
+    time_column: str,
+    clock: FrameConfig | None,
+) -> RuleResult:
+    """A result with what to do about times that lie on the grid of another step."""
+    if result.rule != "regular" or result.success:
+        return result
+    from tasks.rows.rules import as_read
+
+    times = pd.DatetimeIndex(as_read(frame, contract, clock)[time_column].dropna())
+    found = fitting_freq(times)
+    if found is None:
+        return result
+    mend = mend_of_freq(times, "frame.freq, and freq under table in the contract,")
+    return replace(result, mend=mend)
 
 
 def _row(
@@ -191,6 +221,7 @@ def _report(
         time_column=frame.time_column,
         id_column=frame.id_column,
         docs_dir=docs_dir,
+        clock=frame,
     )
     keep_report(report, docs_dir, key)
     return report
@@ -200,9 +231,10 @@ def _key(snapshot_path: Path, contract: Contract, frame: FrameConfig) -> str:
     """A digest of all that a report depends on."""
     with snapshot_path.open("rb") as file:
         rows = hashlib.file_digest(file, "sha256").hexdigest()
-    columns = (frame.time_column, frame.id_column)
+    columns = (frame.time_column, frame.id_column, frame.freq)
+    clock = (frame.time_zone, frame.naive, frame.time_format)
     engine = importlib.metadata.version("great_expectations")
-    parts = (rows, contract.model_dump(mode="json"), columns, engine, code_digest(CODE))
+    parts = (rows, contract.model_dump(mode="json"), columns, clock, engine, code_digest(CODE))
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 

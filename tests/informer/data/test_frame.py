@@ -9,7 +9,8 @@ import pandas as pd
 import pytest
 
 from informer.config import FrameConfig
-from informer.data.frame import long_targets, parse_times, regular_frame, regular_panel
+from informer.data.frame import long_targets, regular_frame, regular_panel
+from informer.data.written import parse_times
 from informer.errors import FrameError
 
 CONFIG = FrameConfig(columns=("y", "x"), target="y", features="M", max_gap=2)
@@ -142,7 +143,7 @@ def test_long_targets_are_named_as_forecasts_are():
         (lambda b: b.assign(y=np.nan), "has no values in column 'y'"),
         (
             lambda b: b.assign(ds=b["ds"] + pd.Timedelta("7min") * (b.index == b.index[2]).astype(int)),
-            "has times that are not on the 'h' grid, such as 2024-01-01 02:07:00",
+            "has times that are not on the 'h' grid of the others, such as 2024-01-01 02:07:00",
         ),
         (lambda b: b.drop(index=b.index[5:15]), "has a gap: 'y' is missing for 10 steps up to"),
     ],

@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from informer.config import FrameConfig
 from informer.data.split import ETT_HOUR, ETT_MINUTE, Split, SplitConfig, tail_start
 from informer.errors import ConfigError
 
@@ -12,7 +13,7 @@ FIRST = pd.Timestamp("2016-07-01")
 
 def resolve(split, n_steps, freq="h"):
     grid = pd.date_range(FIRST, periods=n_steps, freq=freq)
-    found = split.resolve(grid[0], grid[-1], freq)
+    found = split.resolve(grid[0], grid[-1], FrameConfig(freq=freq))
     starts = [grid.searchsorted(t) for t in (found.val_start, found.test_start, found.test_end)]
     return tuple(int(n) for n in np.diff([0, *starts]))
 
@@ -48,7 +49,7 @@ def test_counts_of_the_last_steps_must_leave_some_to_train():
 
 
 def test_counts_may_use_every_step_and_end_after_the_last():
-    found = SplitConfig(train=6, val=2, test=2).resolve(FIRST, FIRST + pd.Timedelta(hours=9), "h")
+    found = SplitConfig(train=6, val=2, test=2).resolve(FIRST, FIRST + pd.Timedelta(hours=9), FrameConfig())
     assert found == Split(
         FIRST + pd.Timedelta(hours=6),
         FIRST + pd.Timedelta(hours=8),
@@ -68,7 +69,7 @@ def test_a_time_with_a_zone_means_the_same_moment_in_utc():
 
 def test_monthly_data_are_split_at_month_ends():
     split = SplitConfig(train=12, val=6, test=6)
-    found = split.resolve(pd.Timestamp("2020-01-31"), pd.Timestamp("2021-12-31"), "m")
+    found = split.resolve(pd.Timestamp("2020-01-31"), pd.Timestamp("2021-12-31"), FrameConfig(freq="m"))
     assert found.val_start == pd.Timestamp("2021-01-31")
     assert found.test_end == pd.Timestamp("2022-01-31")
 
@@ -111,10 +112,10 @@ def test_a_split_that_leaves_a_part_empty_says_which(split, message):
 @pytest.mark.parametrize("part", [0.25, 25, "2016-07-04 03:00"])
 def test_the_last_part_is_given_by_share_count_or_time(part):
     last = FIRST + pd.Timedelta(hours=99)
-    assert tail_start(part, FIRST, last, "h") == FIRST + pd.Timedelta(hours=75)
+    assert tail_start(part, FIRST, last, FrameConfig()) == FIRST + pd.Timedelta(hours=75)
 
 
 @pytest.mark.parametrize("part", [0.001, 1.0, 0, 100, -5, "2016-07-01", "2030-01-01"])
 def test_a_last_part_that_leaves_one_side_empty_is_refused(part):
     with pytest.raises(ConfigError, match=r"leaves -?\d+ time steps to train and -?\d+"):
-        tail_start(part, FIRST, FIRST + pd.Timedelta(hours=99), "h")
+        tail_start(part, FIRST, FIRST + pd.Timedelta(hours=99), FrameConfig())

@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 import torch
 
+from informer.config import FrameConfig
 from informer.data.calendar import calendar_features
 from informer.data.scaler import StandardScaler
 from informer.data.split import ETT_HOUR
@@ -216,7 +217,7 @@ def etth1_windows(path, features, part):
     frame = pd.read_csv(path, parse_dates=["date"])
     times = pd.DatetimeIndex(frame.pop("date"))
     columns = ["OT"] if features == "S" else list(frame)
-    split = ETT_HOUR.resolve(times[0], times[-1], "h")
+    split = ETT_HOUR.resolve(times[0], times[-1], FrameConfig())
     ends = [0, *times.searchsorted([split.val_start, split.test_start, split.test_end])]
     values = frame[columns].to_numpy()
     k = ["train", "val", "test"].index(part)

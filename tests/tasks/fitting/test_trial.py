@@ -27,7 +27,7 @@ def search(registry):
     config = load_config("tiny", overrides, conf_dir=home.conf_dir)
     frame = regular_frame(weather(), config.frame)
     panel = regular_panel(frame, config.frame)
-    split = config.split.resolve(panel.grid[0], panel.grid[-1], config.frame.freq)
+    split = config.split.resolve(panel.grid[0], panel.grid[-1], config.frame)
 
     def made(study, advance):
         queue = Queue(study, 0, home)

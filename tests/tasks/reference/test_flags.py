@@ -26,7 +26,7 @@ REFERENCE_DEFAULTS = {
     "inverse": False, "use_gpu": True, "gpu": 0, "use_multi_gpu": False, "devices": (0, 1, 2, 3),
 }  # fmt: skip
 TUTORIAL = {"is_rolling_predict", "rolling_data_path", "show_results", "train"}
-OURS = {"refit_every", "allow_overlap", "seed", "time_zone", "max_gap"}
+OURS = {"refit_every", "allow_overlap", "seed", "time_zone", "time_format", "max_gap"}
 SWITCHES = [
     f.name for f in fields(Flags) if isinstance(f.default, bool) and f.name not in ("distil", "mix")
 ]

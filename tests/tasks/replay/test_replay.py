@@ -217,7 +217,7 @@ def config_with(**split: object) -> RunConfig:
 )
 def test_the_split_moves_along_with_what_is_known(split, lengths):
     config = config_with(**split)
-    whole = config.split.resolve(TIMES[0], TIMES[-1], "h")
+    whole = config.split.resolve(TIMES[0], TIMES[-1], config.frame)
     parts = moving_split(whole, TIMES[-1], config)
     found = split_of(rows()[:500], parts, config)
     borders = [TIMES[0], found.val_start, found.test_start, found.test_end]
