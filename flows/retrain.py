@@ -33,13 +33,17 @@ __all__ = ["Retrained", "retrain"]
 
 @dataclass(frozen=True)
 class Retrained:
-    """What one run of `retrain` did."""
+    """What one run of `retrain` did.
+
+    `left_out` are the series that no model was trained on, or that were not forecast, with reasons.
+    """
 
     run_id: str
     version: str
     evaluation: Evaluation
     promotion: Promotion
     forecast: Forecast
+    left_out: dict[str, str]
 
 
 def _name() -> str:
@@ -80,4 +84,5 @@ def retrain(config: RunConfig) -> Retrained:
         promotion = carry_out(decision, evaluation.baseline_dirs, prepared, config.name, home)
         serving = promotion.champion_version
         made = write_forecast(prepared.snapshot.path, config, home, run_id=run_id, version=serving)
-    return Retrained(run_id, decision.challenger, evaluation, promotion, made)
+    left_out = {**prepared.left_out, **made.left_out}
+    return Retrained(run_id, decision.challenger, evaluation, promotion, made, left_out)

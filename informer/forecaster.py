@@ -27,7 +27,6 @@ from informer.data import (
     horizon_rows,
     regular_panel,
     scales_of,
-    series_names,
     shown,
 )
 from informer.errors import ConfigError, FrameError
@@ -49,22 +48,21 @@ from informer.estimators import (
 )
 from informer.horizons import (
     FALLBACK,
-    Horizons,
-    Naive,
-    Reasons,
+    against,
     bounded,
-    fallbacks,
     far_inputs,
     find_horizons,
+    forecast_table,
     named,
     wild,
+    with_fallbacks,
 )
 from informer.nn import Informer
 from informer.parts import FittedRows, cut_windows, fitted_rows
 from informer.storage import read_model, write_model
 from informer.training import EpochRecord
 
-__all__ = ["Estimator", "Forecaster"]
+__all__ = ["Estimator", "Forecaster", "none_forecast"]
 
 Estimator = Literal["informer", Baseline]
 
@@ -151,9 +149,7 @@ class Forecaster:
         calibration = _calibrated(predictor, replace(rows, val=val), config)
         for name, reason in rows.left_out.items():
             logger.warning("series %r is not learnt from: it %s", name, reason)
-        return cls(
-            config, estimator, rows.scales, predictor, calibration, history, rows.left_out
-        )
+        return cls(config, estimator, rows.scales, predictor, calibration, history, rows.left_out)
 
     @classmethod
     def from_network(
@@ -175,9 +171,7 @@ class Forecaster:
         rows = fitted_rows(frame, config, config.model.seq_len)
         predictor = NetworkPredictor((model.eval(),), config.training.seed)
         calibration = _calibrated(predictor, rows, config)
-        return cls(
-            config, "informer", rows.scales, predictor, calibration, left_out=rows.left_out
-        )
+        return cls(config, "informer", rows.scales, predictor, calibration, left_out=rows.left_out)
 
     def predict(self, frame: pd.DataFrame) -> pd.DataFrame:
         """Forecast the `pred_len` steps after the last observed value of each target.
@@ -199,32 +193,42 @@ class Forecaster:
         Raises:
             FrameError: the frame breaks the structural contract, or no series can be forecast.
         """
+        table = self.predict_all(frame)
+        left_out = table.attrs["left_out"]
+        if table.empty or (FALLBACK in table and table[FALLBACK].ne("").all()):
+            raise none_forecast(left_out)
+        return table
+
+    def predict_all(self, frame: pd.DataFrame) -> pd.DataFrame:
+        """As `predict`, but of series none of which the model can forecast too.
+
+        The result then holds their naive forecasts, or no row.
+        """
         panel = regular_panel(frame, self.config.frame, on_gap="split")
         found = find_horizons(panel, self.look_back, self.config.frame)
-        if not len(found.last):
-            raise _none_forecast(named(found.reasons, panel, self.config.frame), self.look_back)
         n_steps = self.config.model.pred_len
         ahead = panel.ahead(found.last, self.look_back, n_steps, self.config.frame.freq)
         scales = scales_of(self.scales, panel, self.look_back)
         origins = torch.from_numpy(ahead.bounds[1:] - n_steps)
         point, quantiles = self.forecast_windows(ahead, origins, scales)
-        reasons = found.reasons | _against(found, ahead, scales, self, (point, quantiles))
+        far = far_inputs(ahead, self.look_back, scales, self.config.frame)
+        bad = wild(ahead, self.look_back, scales, point, quantiles)
+        reasons = found.reasons | against(found, far, bad)
         is_given = np.ones(found.rows.shape, dtype=bool)
         for place in reasons:
             is_given[place] = False
         left_out = named(reasons, panel, self.config.frame)
-        if not is_given.any():
-            raise _none_forecast(left_out, self.look_back)
-        series, target = np.nonzero(is_given)
+        places = np.argwhere(is_given)  # (M, 2)
         window = np.searchsorted(found.last, found.rows[is_given])  # (M,)
         rows = horizon_rows(ahead.bounds[window + 1] - n_steps, n_steps)
-        table = self._table(
-            panel, series, target, ahead.times_of(rows.ravel()), ahead.times_of(rows[:, 0] - 1),
-            point[window, :, target], quantiles[window, :, :, target],
-        )  # fmt: skip
-        table = self._with_fallbacks(
-            table, panel, series, target, fallbacks(panel, found, self.config)
+        table = forecast_table(
+            panel,
+            self.config,
+            places,
+            (ahead.times_of(rows.ravel()), ahead.times_of(rows[:, 0] - 1)),
+            (point[window, :, places[:, 1]], quantiles[window, :, :, places[:, 1]]),
         )
+        table = with_fallbacks(table, panel, self.config, places, found)
         table = shown(table, frame, self.config.frame)
         for name, reason in left_out.items():
             logger.info("series %r is not forecast by the model: it %s", name, reason)
@@ -246,63 +250,23 @@ class Forecaster:
         first = origins.numpy()
         n_windows, n_steps, n_targets = point.shape
         rows = np.repeat(horizon_rows(first, n_steps), n_targets, axis=0)  # (N * C_t, P)
-        return self._table(
+        places = np.stack(
+            [
+                np.repeat(panel.series_of(first), n_targets),
+                np.tile(np.arange(n_targets), n_windows),
+            ],
+            axis=1,
+        )
+        return forecast_table(
             panel,
-            np.repeat(panel.series_of(first), n_targets),
-            np.tile(np.arange(n_targets), n_windows),
-            panel.times_of(rows.ravel()),
-            panel.times_of(np.repeat(first - 1, n_targets)),
-            point.transpose(0, 2, 1).reshape(-1, n_steps),
-            quantiles.transpose(0, 3, 1, 2).reshape(-1, quantiles.shape[1], n_steps),
+            self.config,
+            places,
+            (panel.times_of(rows.ravel()), panel.times_of(np.repeat(first - 1, n_targets))),
+            (
+                point.transpose(0, 2, 1).reshape(-1, n_steps),
+                quantiles.transpose(0, 3, 1, 2).reshape(-1, quantiles.shape[1], n_steps),
+            ),
         )
-
-    def _table(
-        self,
-        panel: Panel,
-        series: npt.NDArray[np.int64],
-        target: npt.NDArray[np.int64],
-        times: pd.DatetimeIndex,
-        cutoffs: pd.DatetimeIndex,
-        point: npt.NDArray[np.float64],
-        quantiles: npt.NDArray[np.float64],
-    ) -> pd.DataFrame:
-        """Forecasts (M, P) and (M, Q, P) of targets of series (M,), at `times` (M * P,)."""
-        names = np.array(series_names(panel.ids, self.config.frame), dtype=object)  # (S, C_t)
-        n_steps = point.shape[1]
-        columns: dict[str, object] = {
-            "unique_id": np.repeat(names[series, target], n_steps),
-            "ds": times,
-            "cutoff": cutoffs.repeat(n_steps),
-            "y_hat": point.ravel(),
-        }
-        for place, level in enumerate(self.config.quantiles):
-            columns[f"y_hat_q{level * 100:g}"] = quantiles[:, place].ravel()
-        return pd.DataFrame(columns).astype({"unique_id": "str"})
-
-    def _with_fallbacks(
-        self,
-        table: pd.DataFrame,
-        panel: Panel,
-        series: npt.NDArray[np.int64],
-        target: npt.NDArray[np.int64],
-        naive: list[Naive],
-    ) -> pd.DataFrame:
-        """The table and the naive forecasts, in the order of series and target."""
-        if not naive:
-            return table
-        places = np.array([one.place for one in naive])
-        times = naive[0].times.append([one.times for one in naive[1:]])
-        added = self._table(
-            panel, places[:, 0], places[:, 1], times, pd.DatetimeIndex([n.cutoff for n in naive]),
-            np.stack([one.point for one in naive]), np.stack([one.quantiles for one in naive]),
-        )  # fmt: skip
-        n_steps = len(naive[0].times)
-        whole = pd.concat([table, added], ignore_index=True)
-        whole[FALLBACK] = [""] * len(table) + [n.name for n in naive for _ in range(n_steps)]
-        order = np.lexsort(
-            (np.concatenate([target, places[:, 1]]), np.concatenate([series, places[:, 0]]))
-        )
-        return whole.iloc[horizon_rows(order * n_steps, n_steps).ravel()].reset_index(drop=True)
 
     def forecast_windows(
         self, panel: Panel, origins: Tensor, scales: Scales | None = None
@@ -318,6 +282,10 @@ class Forecaster:
             The forecasts, (N, P, C_t), and their calibrated quantiles, (N, Q, P, C_t), in the
             data's units. They take Q times the forecasts' memory: ask for many windows in parts.
         """
+        n_steps, n_targets = self.config.model.pred_len, len(self.config.frame.targets)
+        if not len(origins):
+            shape = (0, len(self.config.quantiles), n_steps, n_targets)
+            return np.empty((0, n_steps, n_targets)), np.empty(shape)
         scales = scales_of(self.scales, panel, self.look_back) if scales is None else scales
         windows = cut_windows(panel, scales, self.config, origins)
         spread = self.calibration.spread_of(panel.ids)
@@ -328,7 +296,7 @@ class Forecaster:
             quantiles.append(levels)
         series = panel.series_of(origins.numpy())
         made = (
-            bounded(scales.inverse_targets(part.numpy(), series, windows.n_targets), self.config.frame)
+            bounded(scales.inverse_targets(part.numpy(), series, n_targets), self.config.frame)
             for part in (torch.cat(values), torch.cat(quantiles))
         )
         return next(made), next(made)
@@ -343,7 +311,7 @@ class Forecaster:
         tensors = {"calibration.offsets": self.calibration.offsets}
         tensors["calibration.typical"] = scale.typical
         tensors["calibration.spread"] = self.calibration.spread
-        arrays = self.scales.to_tensors()
+        arrays = self.scales.to_arrays()
         tensors |= {f"scales.{name}": torch.tensor(value) for name, value in arrays.items()}
         if isinstance(self.predictor, NetworkPredictor):
             for i, model in enumerate(self.predictor.models):
@@ -381,7 +349,7 @@ class Forecaster:
         return cls(
             config=config,
             estimator=settings["estimator"],
-            scales=Scales.from_parts(
+            scales=Scales.from_arrays(
                 settings["scaled"],
                 settings["n_log"],
                 {
@@ -420,35 +388,12 @@ def _calibrated(predictor: Predictor, rows: FittedRows, config: ForecasterConfig
     )
 
 
-def _against(
-    found: Horizons,
-    ahead: Panel,
-    scales: Scales,
-    forecaster: Forecaster,
-    made: tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]],
-) -> Reasons:
-    """Why some of the forecasts that were made are not given, by series and target."""
-    look_back = forecaster.look_back
-    far = far_inputs(ahead, look_back, scales, forecaster.config.frame)
-    bad = wild(ahead, look_back, scales, *made)
-    reasons: Reasons = {}
-    if not (far or bad):
-        return reasons
-    window = np.searchsorted(found.last, found.rows)  # (S, C_t)
-    for series, target in np.argwhere(np.isin(found.rows, found.last)):
-        n = int(window[series, target])
-        reason = far.get(n) or bad.get((n, int(target)))
-        if reason:
-            reasons[int(series), int(target)] = reason
-    return reasons
-
-
-def _none_forecast(left_out: Mapping[str, str], look_back: int) -> FrameError:
+def none_forecast(left_out: Mapping[str, str]) -> FrameError:
+    """What is wrong where the model can forecast none of the series, each with the reason."""
     named = "; ".join(f"series {name!r} {why}" for name, why in list(left_out.items())[:NAMED])
     more = f"; and {len(left_out) - NAMED:,} more" if len(left_out) > NAMED else ""
     error = FrameError(
-        f"no series can be forecast: {named}{more}. A forecast reads at least {look_back} rows. "
-        "Supply more history, or correct it."
+        f"no series can be forecast: {named}{more}. Supply more history, or correct it."
     )
     error.left_out = left_out
     return error

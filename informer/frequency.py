@@ -43,9 +43,7 @@ class DayOfMonth(pd.DateOffset, metaclass=_OwnInstances):
     Spelled M-30: January 30, February 29, March 30. `2M-30` is every second month.
     """
 
-    def __init__(
-        self, n: int = 1, normalize: bool = False, day: int = 1, months: int = 1
-    ) -> None:
+    def __init__(self, n: int = 1, normalize: bool = False, day: int = 1, months: int = 1) -> None:
         super().__init__(n, normalize, months=months, day=day)
 
     @property

@@ -1,4 +1,4 @@
-"""What a forecast is made from and what becomes of it: which horizons there are, and which are told.
+"""What a forecast is made from: which horizons there are, and which forecasts are given.
 
 S series   C channels   C_t targets   N horizons   L look_back   P pred_len   Q quantiles
 M forecasts, each of one target of one series
@@ -13,10 +13,13 @@ import numpy.typing as npt
 import pandas as pd
 
 from informer.config import ForecasterConfig, FrameConfig
-from informer.data import Panel, Scales, future_times, series_names
+from informer.data import Panel, Scales, future_times, horizon_rows, series_names
 from informer.estimators import fall_back
 
-__all__ = ["FALLBACK", "Horizons", "bounded", "fallbacks", "far_inputs", "find_horizons", "wild"]
+__all__ = [
+    "FALLBACK", "Horizons", "against", "bounded", "far_inputs", "find_horizons", "forecast_table",
+    "named", "wild", "with_fallbacks",
+]  # fmt: skip
 
 FALLBACK = "fallback"  # column of a forecast that names the baseline of a series that is too short
 # A value so many deviations outside what the train rows hold is no value of the same quantity.
@@ -131,7 +134,9 @@ def wild(
     is_finite = np.isfinite(point).all(axis=1) & np.isfinite(quantiles).all(axis=(1, 2))
     with np.errstate(invalid="ignore"):
         is_far = (point.min(axis=1) < low - reach) | (point.max(axis=1) > high + reach)
-    found = {(int(n), int(c)): "has a forecast that is not finite" for n, c in np.argwhere(~is_finite)}
+    found = {
+        (int(n), int(c)): "has a forecast that is not finite" for n, c in np.argwhere(~is_finite)
+    }
     for n, c in np.argwhere(is_far & is_finite):
         own = point[n, :, c]
         found[int(n), int(c)] = (
@@ -143,7 +148,8 @@ def wild(
 
 def _past(ahead: Panel, look_back: int) -> tuple[Array, Flags]:
     """(N, L, C) the rows that each horizon reads, and which of them were observed."""
-    shape = (len(ahead.owner), -1, ahead.values.shape[1])
+    n = len(ahead.owner)
+    shape = (n, len(ahead.values) // max(n, 1), ahead.values.shape[1])
     values, observed = ahead.values.reshape(shape), ahead.observed.reshape(shape)
     return values[:, :look_back], observed[:, :look_back]
 
@@ -202,6 +208,85 @@ def fallbacks(panel: Panel, found: Horizons, config: ForecasterConfig) -> list[N
             )
         )
     return made
+
+
+def against(found: Horizons, far: dict[int, str], bad: dict[tuple[int, int], str]) -> Reasons:
+    """Why some of the forecasts that were made are not given.
+
+    Args:
+        found: what was forecast.
+        far: as `far_inputs` gives it, by horizon.
+        bad: as `wild` gives it, by horizon and target.
+    """
+    reasons: Reasons = {}
+    if not (far or bad):
+        return reasons
+    window = np.searchsorted(found.last, found.rows)  # (S, C_t)
+    for series, target in np.argwhere(np.isin(found.rows, found.last)):
+        n = int(window[series, target])
+        reason = far.get(n) or bad.get((n, int(target)))
+        if reason:
+            reasons[int(series), int(target)] = reason
+    return reasons
+
+
+def forecast_table(
+    panel: Panel,
+    config: ForecasterConfig,
+    places: Ints,
+    times: tuple[pd.DatetimeIndex, pd.DatetimeIndex],
+    values: tuple[Array, Array],
+) -> pd.DataFrame:
+    """Forecasts as a long frame: unique_id, ds, cutoff, y_hat and the quantiles.
+
+    Args:
+        panel: names the series.
+        config: names the targets and the quantiles.
+        places: (M, 2) numbers of series and target.
+        times: (M * P,) of the horizons, and (M,) the cutoffs.
+        values: (M, P) the forecasts, and (M, Q, P) their quantiles.
+    """
+    names = np.array(series_names(panel.ids, config.frame), dtype=object)  # (S, C_t)
+    (ds, cutoffs), (point, quantiles) = times, values
+    n_steps = point.shape[1]
+    columns: dict[str, object] = {
+        "unique_id": np.repeat(names[places[:, 0], places[:, 1]], n_steps),
+        "ds": ds,
+        "cutoff": cutoffs.repeat(n_steps),
+        "y_hat": point.ravel(),
+    }
+    for place, level in enumerate(config.quantiles):
+        columns[f"y_hat_q{level * 100:g}"] = quantiles[:, place].ravel()
+    return pd.DataFrame(columns).astype({"unique_id": "str"})
+
+
+def with_fallbacks(
+    table: pd.DataFrame, panel: Panel, config: ForecasterConfig, places: Ints, found: Horizons
+) -> pd.DataFrame:
+    """The table and the naive forecasts, in the order of series and target.
+
+    Args:
+        table: forecasts of the model.
+        panel: what they were made from.
+        config: of the forecaster.
+        places: (M, 2) numbers of series and target of the table's forecasts.
+        found: says which series and targets are too short.
+    """
+    naive = fallbacks(panel, found, config)
+    if not naive:
+        return table
+    n_steps = config.model.pred_len
+    short = np.array([one.place for one in naive])
+    times = pd.DatetimeIndex(np.concatenate([one.times.to_numpy() for one in naive]))
+    cutoffs = pd.DatetimeIndex([one.cutoff for one in naive])
+    values = np.stack([one.point for one in naive]), np.stack([one.quantiles for one in naive])
+    added = forecast_table(panel, config, short, (times, cutoffs), values)
+    parts = [table, added] if len(table) else [added]
+    whole = pd.concat(parts, ignore_index=True)
+    whole[FALLBACK] = [""] * len(table) + [one.name for one in naive for _ in range(n_steps)]
+    joined = np.concatenate([places, short])
+    order = np.lexsort((joined[:, 1], joined[:, 0]))
+    return whole.iloc[horizon_rows(order * n_steps, n_steps).ravel()].reset_index(drop=True)
 
 
 def named(reasons: Reasons, panel: Panel, config: FrameConfig) -> dict[str, str]:

@@ -43,7 +43,8 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _show(made: Forecast) -> None:
-    from tasks.forecasts import left_out_sentences
+    from tasks.forecasts import BY_MODEL
+    from tasks.rows import left_out_lines
 
     console = Console(highlight=False, soft_wrap=True)
     console.print(
@@ -57,7 +58,7 @@ def _show(made: Forecast) -> None:
         )
     for values in made.values:
         console.print(values.sentence)
-    for sentence in left_out_sentences(made.left_out):
+    for sentence in left_out_lines(made.left_out, BY_MODEL):
         console.print(sentence)
 
 

@@ -59,6 +59,8 @@ def _submit(args: argparse.Namespace, config: RunConfig) -> int:
 
 
 def _show(config: RunConfig, done: Retrained) -> None:
+    from tasks.rows import left_out_lines
+
     console = Console()
     decision = done.promotion.decision
     console.print(error_table(f"{config.name}, test", done.evaluation.metrics))
@@ -67,6 +69,8 @@ def _show(config: RunConfig, done: Retrained) -> None:
         f"version {done.version} was judged, version {done.promotion.champion_version} serves",
         highlight=False,
     )
+    for line in left_out_lines(done.left_out, "learnt from or forecast by the model"):
+        console.print(line, soft_wrap=True, highlight=False)
     console.print(f"forecast: {done.forecast.path}", soft_wrap=True, highlight=False)
     console.print("to see runs, models and plots: make ui", highlight=False)
 
@@ -92,5 +96,6 @@ def _record(config: RunConfig, done: Retrained) -> dict[str, Any]:
         else {"version": evaluation.champion_version} | (champion or {}),
         "champion_version": done.promotion.champion_version,
         "n_windows": evaluation.n_windows,
+        "left_out": done.left_out,
         "forecast_path": str(done.forecast.path),
     }

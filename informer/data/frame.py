@@ -17,9 +17,8 @@ from informer.data.grid import Fault, RegularRows, of_series, on_grid
 from informer.data.panel import Panel
 from informer.data.runs import cut_runs
 from informer.data.times import frame_times, kept_times
-from informer.errors import FrameError
 
-__all__ = ["long_targets", "regular_frame", "regular_panel", "series_names"]
+__all__ = ["long_targets", "regular_frame", "regular_panel", "series_names", "until_last_target"]
 
 OnGap = Literal["refuse", "split"]
 
@@ -57,6 +56,19 @@ def long_targets(frame: pd.DataFrame, config: FrameConfig) -> pd.DataFrame:
         for i, target in enumerate(config.targets)
     ]
     return pd.concat(parts, ignore_index=True)
+
+
+def until_last_target(rows: pd.DataFrame, config: FrameConfig) -> pd.DataFrame:
+    """The rows of each series up to its last observed target, and none of a series without any.
+
+    Args:
+        rows: ordered by time within each series.
+        config: names of the columns.
+    """
+    has_value = rows[list(config.targets)].notna().any(axis=1)
+    owner = rows[config.id_column] if config.id_column is not None else pd.Series(0, rows.index)
+    still = has_value[::-1].groupby(owner[::-1]).cummax()[::-1]  # a value here or further on
+    return rows[still.astype(bool)]
 
 
 def regular_frame(frame: pd.DataFrame, config: FrameConfig) -> pd.DataFrame:

@@ -101,7 +101,7 @@ def fixed_step(offset: BaseOffset) -> pd.Timedelta | None:
         return pd.Timedelta(offset)
     if isinstance(offset, Day):
         return pd.Timedelta(days=offset.n)
-    if isinstance(offset, Week) and offset.weekday is None:
+    if isinstance(offset, Week) and getattr(offset, "weekday", None) is None:
         return pd.Timedelta(weeks=offset.n)
     return None
 

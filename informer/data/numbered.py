@@ -1,6 +1,6 @@
 """Whole numbers as times: dates, months, years, or what a clock has counted since 1970.
 
-    T rows
+T rows
 """
 
 from __future__ import annotations

@@ -212,9 +212,7 @@ class Panel:
         after: npt.NDArray[np.int64] = self.bounds[self._run_of(rows) + 1] - rows
         return after
 
-    def ahead(
-        self, last: npt.NDArray[np.int64], look_back: int, n_steps: int, freq: str
-    ) -> Panel:
+    def ahead(self, last: npt.NDArray[np.int64], look_back: int, n_steps: int, freq: str) -> Panel:
         """Runs that end in a horizon: `look_back` rows up to each of `last`, then `n_steps` more.
 
         The added rows stand for times to come. Their values repeat the last ones and count as not
@@ -236,7 +234,7 @@ class Panel:
             self,
             bounds=length * np.arange(len(last) + 1),
             owner=self.series_of(last),
-            grid=self.grid.append(future_times(self.grid[-1], freq, n_steps)),
+            grid=self._grid_to(n_steps, freq),
             steps=np.insert(self.steps[past], place, self.steps[to_come] + further),
             values=np.insert(self.values[past], place, self.values[to_come], axis=0),
             observed=np.insert(self.observed[past], place, False, axis=0),
@@ -251,11 +249,15 @@ class Panel:
         return replace(
             self,
             bounds=self.bounds + np.concatenate([[0], np.cumsum(n_steps * final)]),
-            grid=self.grid.append(future_times(self.grid[-1], freq, n_steps)),
+            grid=self._grid_to(n_steps, freq),
             steps=np.insert(self.steps, place, self.steps[to_come] + further),
             values=np.insert(self.values, place, self.values[to_come], axis=0),
             observed=np.insert(self.observed, place, False, axis=0),
         )
+
+    def _grid_to(self, n_steps: int, freq: str) -> pd.DatetimeIndex:
+        """The grid with `n_steps` more steps."""
+        return pd.DatetimeIndex(self.grid.append(future_times(self.grid[-1], freq, n_steps)))
 
     def rows_between(self, start: pd.Timestamp | None, stop: pd.Timestamp | None) -> list[slice]:
         """One slice of rows per run that covers start <= time < stop, by the time of the grid."""
@@ -295,4 +297,3 @@ class Panel:
 def _chunks(n_rows: int) -> Iterator[slice]:
     for start in range(0, n_rows, CHUNK):
         yield slice(start, min(start + CHUNK, n_rows))
-

@@ -1,6 +1,6 @@
 """From regular rows to runs: stretches of a series without a long gap, short gaps filled.
 
-    C channels   C_t targets   S series   R runs   T rows of all series, one after the other
+C channels   C_t targets   S series   R runs   T rows of all series, one after the other
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ def cut_runs(table: RegularRows, config: FrameConfig, on_gap: Literal["refuse", 
     faults = _empty(table, seen, config)
     before, gap, is_inner = _gaps(seen, table.bounds, series, ends.max(axis=1))
     rows = np.arange(len(values))[:, None]
-    started = (before >= table.bounds[:-1][series][:, None]).all(axis=1)
+    started: Flags = np.all(before >= table.bounds[:-1][series][:, None], axis=1)
     long = (gap > config.max_gap) & started[:, None]
     if on_gap == "refuse":
         _add_long(faults, table, series, gap * (long & is_inner), config)

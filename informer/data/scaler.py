@@ -1,13 +1,13 @@
 """Location and scale of each channel, learnt from the train rows alone: by series, or for all.
 
-T rows of the raw series   C channels   C_t targets   S series of a panel   K series that were fitted
+T rows of the raw series   C channels   C_t targets   S series of a panel   K fitted series
 """
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -184,20 +184,27 @@ class Scales:
         center, spread = shown.mean, shown.deviation
         if robust:
             center, spread = _robust(logged, shown)
-        columns = (center, spread, units.deviation, units.low, units.high)
-        return cls((), *(column[None] for column in columns), n_log=n_log)
+        return cls(
+            ids=(),
+            center=center[None],
+            spread=spread[None],
+            deviation=units.deviation[None],
+            low=units.low[None],
+            high=units.high[None],
+            n_log=n_log,
+        )
 
     @classmethod
     def joined(cls, ids: Sequence[str], parts: Sequence[Scales]) -> Scales:
         """The scales of single series as one table."""
-        names = ("center", "spread", "deviation", "low", "high")
-        columns = [np.concatenate([getattr(part, name) for part in parts]) for name in names]
-        return cls(tuple(ids), *columns, n_log=parts[0].n_log)
+        tables = [part.to_arrays() for part in parts]
+        arrays = {name: np.concatenate([t[name] for t in tables]) for name in tables[0]}
+        return cls.from_arrays(ids, parts[0].n_log, arrays)
 
     def rows(self, number: npt.NDArray[np.int64]) -> Scales:
         """The scales of the series numbered `number` (S,), without names."""
-        names = ("center", "spread", "deviation", "low", "high")
-        return replace(self, ids=(), **{name: getattr(self, name)[number] for name in names})
+        arrays = {name: array[number] for name, array in self.to_arrays().items()}
+        return Scales.from_arrays((), self.n_log, arrays)
 
     def transform(self, values: _Floats, series: npt.NDArray[np.int64]) -> _Floats:
         """(N, C) in the data's own units -> (N, C) scaled; `series` (N,) are rows of the table."""
@@ -220,18 +227,18 @@ class Scales:
         parts = self.center.tobytes() + self.spread.tobytes() + bytes([self.n_log > 0])
         return hashlib.sha256(parts).hexdigest()[:16]
 
-    def to_tensors(self) -> dict[str, _Floats]:
-        """The arrays by name; `from_parts` takes them back."""
+    def to_arrays(self) -> dict[str, _Floats]:
+        """The arrays by name; `from_arrays` takes them back."""
         return {
             "center": self.center, "spread": self.spread, "deviation": self.deviation,
             "low": self.low, "high": self.high,
         }  # fmt: skip
 
     @classmethod
-    def from_parts(
+    def from_arrays(
         cls, ids: Sequence[str], n_log: int, arrays: Mapping[str, npt.NDArray[Any]]
     ) -> Scales:
-        """Rebuild from names and `to_tensors`."""
+        """Rebuild from names and `to_arrays`."""
         return cls(
             ids=tuple(ids),
             n_log=n_log,

@@ -114,8 +114,8 @@ def _first_rows(panel: Panel, series: int, look_back: int, n_log: int) -> Scales
 
 
 def _unknown(n_channels: int, n_log: int) -> Scales:
-    nothing = np.full((1, n_channels), np.nan)
-    return Scales((), nothing, nothing, nothing, nothing, nothing, n_log)
+    names = ("center", "spread", "deviation", "low", "high")
+    return Scales.from_arrays((), n_log, {n: np.full((1, n_channels), np.nan) for n in names})
 
 
 def _parts(panel: Panel, rows: list[slice]) -> Iterator[Pair]:

@@ -81,7 +81,8 @@ def _step(config: FrameConfig) -> pd.Timedelta:
 
 def _dates(written: Written, config: FrameConfig) -> pd.Series[pd.Timestamp]:
     """Dates as they were written: those of the zone where its clock shows midnights, else of the
-    offsets in the column, where these show one time of day."""
+    offsets in the column, where these show one time of day.
+    """
     walls = written.walls
     if written.instants is not None:
         in_zone = walls

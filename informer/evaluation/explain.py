@@ -134,7 +134,7 @@ def _joined(
 
 
 def _forecast(model: Forecaster, rows: pd.DataFrame) -> pd.Series[float]:
-    return as_kept(model.predict(rows)).set_index(["unique_id", "ds"])["y_hat"]
+    return as_kept(model.predict_all(rows)).set_index(["unique_id", "ds"])["y_hat"]
 
 
 def _split(made: Mapping[State, pd.Series[float]]) -> pd.DataFrame:

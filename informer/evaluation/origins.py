@@ -116,7 +116,7 @@ class OriginLog:
 
 
 def scaled_error(truth: Array, forecast: Array, std: Array) -> Array:
-    """(N, P, C_t) forecast less truth in units of `std` (N, 1, C_t); NaN where no truth was observed.
+    """(N, P, C_t) forecast less truth in units of `std` (N, 1, C_t); NaN where no truth is known.
 
     A forecast that is no finite number, where one is known to be wrong, errs without bound: left
     out, it would make the other forecasts of its model count for all. So does every forecast where

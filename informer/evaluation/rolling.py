@@ -21,8 +21,8 @@ from informer.data import (
     Continuation,
     Panel,
     continued,
-    horizon_rows,
     frame_times,
+    horizon_rows,
     regular_panel,
     series_names,
     tail_start,
@@ -103,7 +103,7 @@ def roll(
     truth = measured(panel, len(config.frame.targets))[rows]  # (N, P, C_t)
     past = regular_panel(joined.history, config.frame)
     seasonal = mase_scales(past, None, config.frame.season, truth.shape[2])
-    known = {name: own for name, own in zip(past.ids, seasonal, strict=True)}
+    known = dict(zip(past.ids, seasonal, strict=True))
     unknown = np.full(truth.shape[2], np.nan)
     aligned = np.stack([known.get(name, unknown) for name in panel.ids])
     scales = (forecaster.deviations(panel), aligned)
@@ -155,9 +155,7 @@ def _origins(
     return np.concatenate(parts), tuple(name for name, _ in without)
 
 
-def _between(
-    panel: Panel, run: slice, step: int, look_back: int, n_steps: int
-) -> tuple[int, int]:
+def _between(panel: Panel, run: slice, step: int, look_back: int, n_steps: int) -> tuple[int, int]:
     """The first row of a run at which a horizon may begin, and the row after the last such row."""
     first = run.start + max(look_back, step - int(panel.steps[run.start]))
     return first, run.stop - n_steps + (0 if _is_extended(panel, run) else 1)

@@ -116,7 +116,7 @@ class Stream:
         return self.rows[frame_times(self.rows, self.frame) <= self.cutoffs[k]]
 
     def scales(self, deviation: Array, season: int) -> Scales:
-        """The units of all errors: `deviation`, (S, C_t), and MASE's from the rows before `start`."""
+        """The units of errors: `deviation`, (S, C_t), and MASE's from the rows before `start`."""
         n_targets = len(self.frame.targets)
         return Scales(deviation, mase_scales(self.panel, self.start, season, n_targets))
 

@@ -127,7 +127,9 @@ def score(forecaster: Forecaster, setting: Setting, origins: torch.Tensor) -> di
     """
     config, start = forecaster.config, setting.split.test_start
     scale = mase_scales(setting.panel, start, config.frame.season, len(config.frame.targets))
-    table, _ = score_windows(forecaster, setting.panel, origins, (forecaster.deviations(setting.panel), scale))
+    table, _ = score_windows(
+        forecaster, setting.panel, origins, (forecaster.deviations(setting.panel), scale)
+    )
     if not table["n"].sum():
         raise FrameError("the test rows have no observed value. Move the split or supply rows.")
     pooled = summarize(table.assign(of=""), ["of"]).iloc[0]

@@ -13,9 +13,9 @@ from .fanout import (
     known_api as known_api,
 )
 from .forecast import (
+    BY_MODEL as BY_MODEL,
     Forecast as Forecast,
     check_forecast as check_forecast,
-    left_out_sentences as left_out_sentences,
     require_fresh as require_fresh,
     write_forecast as write_forecast,
 )
@@ -26,6 +26,7 @@ from .known import (
 )
 from .vintages import (
     VintageFile as VintageFile,
+    by_model as by_model,
     commit_vintage as commit_vintage,
     last_made as last_made,
     output_dir as output_dir,

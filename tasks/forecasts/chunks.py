@@ -13,15 +13,13 @@ import pyarrow.parquet as pq
 
 from informer.config import FrameConfig
 from informer.data import frame_times, series_chunks
-from informer.errors import FrameError
-from informer.forecaster import Forecaster
+from informer.forecaster import Forecaster, none_forecast
 from tasks.forecasts.cutoffs import current_series, too_early, trimmed_rows
 from tasks.settings import ForecastConfig, Home, locked_draft
 
 __all__ = ["Seen", "keep_seen", "known_times", "read_groups"]
 
 GROUP_ROWS = 1024**2  # the most that pyarrow writes into one row group
-NAMED = 3
 
 
 @dataclass(frozen=True)
@@ -44,7 +42,7 @@ class Seen:
 def known_times(
     path: Path, frame: FrameConfig, n_series: int, as_of: pd.Timestamp | None = None
 ) -> pd.DatetimeIndex:
-    """The times, ascending, at which some series has a value.
+    """The times, ascending, at which some series has a target.
 
     Args:
         path: regular rows as Parquet, ordered by series.
@@ -59,7 +57,7 @@ def known_times(
     for rows in series_chunks(path, frame, n_series=n_series):
         times = frame_times(rows, frame)
         firsts.append(times.min())
-        has_value = rows[list(frame.columns)].notna().any(axis=1)
+        has_value = rows[list(frame.targets)].notna().any(axis=1)
         known = known.union(pd.DatetimeIndex(times[has_value].unique()))
     known = known.sort_values()
     found = known if as_of is None else known[known <= as_of]
@@ -75,7 +73,7 @@ def keep_seen(
     home: Home,
     cutoff: pd.Timestamp,
 ) -> Seen:
-    """Keep the rows from which each series that can be forecast is forecast at a cutoff.
+    """Keep the rows from which each series that has not ended is forecast at a cutoff.
 
     Args:
         path: regular rows as Parquet, ordered by series.
@@ -85,7 +83,7 @@ def keep_seen(
         cutoff: one of `known_times`; later rows are forgotten.
 
     Raises:
-        FrameError: no series can be forecast, or the rows of one break the structural contract.
+        FrameError: every series has ended.
         StoreError: the snapshot cannot be written.
     """
     frame = forecaster.config.frame
@@ -110,18 +108,12 @@ def keep_seen(
                 first = chunks[-1][1] if chunks else 0
                 chunks.append((first, first - (-len(table) // GROUP_ROWS)))
         if not chunks:
-            raise _none_left(left_out)
+            raise none_forecast(left_out)
         with (draft / "rows.parquet").open("rb") as file:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
         target = home.snapshot_dir / f"{digest[:16]}.parquet"
         (draft / "rows.parquet").replace(target)
     return Seen(target, digest, tuple(chunks), left_out)
-
-
-def _none_left(left_out: dict[str, str]) -> FrameError:
-    named = "; ".join(f"{name!r} {why}" for name, why in list(left_out.items())[:NAMED])
-    more = f"; and {len(left_out) - NAMED:,} more" if len(left_out) > NAMED else ""
-    return FrameError(f"no series can be forecast: {named}{more}. Supply more history.")
 
 
 def read_groups(path: Path, groups: tuple[int, int]) -> pd.DataFrame:

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-import numpy as np
 import pandas as pd
 
 from informer.config import FrameConfig
-from informer.data import frame_times, future_times, regular_panel
+from informer.data import frame_times, future_times, until_last_target
 from informer.forecaster import Forecaster
 from tasks.settings import ForecastConfig, SourceError, duration
 
@@ -43,8 +42,8 @@ def trimmed_rows(
 ) -> pd.DataFrame:
     """The regular rows of any series as they were at a time; there may be none.
 
-    Rows at a series' end that hold no value are left out as well: they stand there only because
-    later rows came, so that at the time itself they were not there.
+    Rows after the last observed target of a series are left out as well: a forecast begins after
+    that one. They may hold what is known of times to come.
 
     Args:
         rows: regular rows, ordered by series and time.
@@ -52,10 +51,7 @@ def trimmed_rows(
         as_of: UTC-naive, itself included; None forgets nothing.
     """
     kept = rows if as_of is None else rows[frame_times(rows, frame) <= as_of]
-    has_value = kept[list(frame.columns)].notna().any(axis=1)
-    owner = kept[frame.id_column] if frame.id_column is not None else pd.Series(0, kept.index)
-    still = has_value[::-1].groupby(owner[::-1]).cummax()[::-1]  # a value here or further on
-    return kept[still.astype(bool)].reset_index(drop=True)
+    return until_last_target(kept, frame).reset_index(drop=True)
 
 
 def check_age(last: pd.Timestamp, now: pd.Timestamp, config: ForecastConfig, source: str) -> None:
@@ -109,11 +105,11 @@ def missed_cutoffs(
 def current_series(
     rows: pd.DataFrame, forecaster: Forecaster, config: ForecastConfig, newest: pd.Timestamp
 ) -> tuple[pd.DataFrame, dict[str, str]]:
-    """The rows of the series that can be forecast as of now, and why the others cannot.
+    """The rows of the series that go on as of now, and why the others do not.
 
-    A series has ended where its last row lies so far before the newest one of all that its whole
-    horizon has passed, or further than `config.max_age`; one is too young with fewer rows than
-    the forecaster reads. A frame without ids is one series, which stays for it to say why.
+    A series has ended where its last target lies so far before the newest one of all that its whole
+    horizon has passed, or further than `config.max_age`. A frame without ids is one series, which
+    stays for the forecaster to say why.
 
     Args:
         rows: regular rows of some of the series, as `trimmed_rows` gives them, one at least.
@@ -127,16 +123,13 @@ def current_series(
     frame = forecaster.config.frame
     if frame.id_column is None:
         return rows, {}
-    panel = regular_panel(rows, frame)
-    lasts = panel.grid[panel.steps[panel.bounds[1:] - 1]]  # of each series
+    lasts = frame_times(rows, frame).groupby(rows[frame.id_column], sort=False).max()
     n_steps = forecaster.config.model.pred_len
     horizon_ends = {last: future_times(last, frame.freq, n_steps)[-1] for last in lasts.unique()}
     left_out: dict[str, str] = {}
-    for name, length, last in zip(panel.ids, np.diff(panel.bounds), lasts, strict=True):
+    for name, last in lasts.items():
         too_old = config.max_age is not None and newest - last > duration(config.max_age)
         if too_old or newest >= horizon_ends[last]:
-            left_out[name] = f"ended at {last}"
-        elif length < forecaster.look_back:
-            left_out[name] = f"has {length} rows, a forecast reads {forecaster.look_back}"
+            left_out[str(name)] = f"ended at {last}"
     kept = rows[~rows[frame.id_column].isin(list(left_out))]
     return kept.reset_index(drop=True), left_out

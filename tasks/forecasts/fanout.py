@@ -24,6 +24,7 @@ from prefect.settings import PREFECT_API_URL, temporary_settings
 from informer.data import as_kept, local_texts
 from informer.errors import ConfigError
 from informer.forecaster import Forecaster
+from informer.horizons import FALLBACK
 from tasks.forecasts.chunks import read_groups
 from tasks.forecasts.vintages import require_finite
 from tasks.runs import RETRIES
@@ -64,12 +65,16 @@ class Part:
     Attributes:
         n_rows: forecast.
         n_series: `unique_id`s forecast.
-        cutoff: the last time that any of them saw.
+        n_naive: those of them that are too short for the model, and have a naive forecast.
+        cutoff: the last time that any of them saw; None where nothing was forecast.
+        left_out: series that the model did not forecast, each with the reason.
     """
 
     n_rows: int
     n_series: int
-    cutoff: pd.Timestamp
+    n_naive: int
+    cutoff: pd.Timestamp | None
+    left_out: dict[str, str]
 
 
 def check_engine(config: ForecastConfig) -> None:
@@ -107,7 +112,11 @@ def forecast_chunk(chunk: Chunk) -> Part:
             "and forecast.output at the same paths."
         )
     model = _forecaster(chunk.model)
-    table = as_kept(model.predict(read_groups(chunk.rows, chunk.groups)))
+    table = model.predict_all(read_groups(chunk.rows, chunk.groups))
+    left_out = dict(table.attrs.pop("left_out"))
+    if table.empty:
+        return Part(0, 0, 0, None, left_out)
+    table = as_kept(table)
     require_finite(table, f"the forecast of version {chunk.version}")
     local = local_texts(table["ds"], model.config.frame)
     if local is not None:
@@ -123,7 +132,9 @@ def forecast_chunk(chunk: Chunk) -> Part:
             f"cannot write {chunk.part}: {error.strerror or error}. Choose a folder that you may "
             "write to."
         ) from error
-    return Part(len(table), int(table["unique_id"].nunique()), table["cutoff"].max())
+    names = table["unique_id"]
+    n_naive = names[table[FALLBACK].ne("")].nunique() if FALLBACK in table else 0
+    return Part(len(table), names.nunique(), n_naive, table["cutoff"].max(), left_out)
 
 
 @lru_cache(maxsize=1)

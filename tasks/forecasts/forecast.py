@@ -18,6 +18,7 @@ from prefect.assets import add_asset_metadata, materialize
 
 from informer.config import FrameConfig
 from informer.data import frame_times, long_targets
+from informer.forecaster import none_forecast
 from tasks.forecasts.chunks import Seen, keep_seen, known_times, read_groups
 from tasks.forecasts.cutoffs import check_age, missed_cutoffs
 from tasks.forecasts.fanout import Chunk, Part, check_engine, run_chunks
@@ -33,7 +34,7 @@ from tasks.forecasts.vintages import (
     vintage_path,
 )
 from tasks.models import Served, champion_version, load_version
-from tasks.rows import Read
+from tasks.rows import Read, left_out_lines
 from tasks.runs import (
     MAX_SERIES,
     RETRIES,
@@ -48,16 +49,15 @@ from tasks.runs import (
 from tasks.settings import Home, RunConfig, check_writable, locked_draft, utc_now
 
 __all__ = [
-    "MAX_NAMED",
+    "BY_MODEL",
     "Forecast",
     "check_forecast",
-    "left_out_sentences",
     "require_fresh",
     "write_forecast",
 ]  # fmt: skip
 
 SHOWN_HORIZONS = 3
-MAX_NAMED = 20  # series left out that a report names
+BY_MODEL = "forecast by the model"
 
 
 @dataclass(frozen=True)
@@ -73,7 +73,7 @@ class Forecast:
             that holds a Parquet file for each.
         n_written: vintages that were not there before.
         caught_up: cutoffs missed before, which this run forecast too; oldest first.
-        left_out: series that were not forecast, each with the reason.
+        left_out: series that the model did not forecast, each with the reason.
         values: for `--as-of` and each missed cutoff, which values were used of rows that may have
             been revised since.
     """
@@ -101,7 +101,7 @@ class _Vintage:
 
     @property
     def cutoff(self) -> pd.Timestamp:
-        return max(part.cutoff for part in self.parts)
+        return max(part.cutoff for part in self.parts if part.cutoff is not None)
 
     @property
     def n_rows(self) -> int:
@@ -110,6 +110,13 @@ class _Vintage:
     @property
     def n_series(self) -> int:
         return sum(part.n_series for part in self.parts)
+
+    @property
+    def left_out(self) -> dict[str, str]:
+        found = dict(self.seen.left_out)
+        for part in self.parts:
+            found |= part.left_out
+        return found
 
 
 def check_forecast(config: RunConfig, home: Home) -> None:
@@ -198,7 +205,7 @@ def _forecast(
     values = tuple(vintage.values for vintage in vintages if vintage.values is not None)
     for one in values:
         get_run_logger().info(one.sentence)
-    for sentence in left_out_sentences(last.seen.left_out):
+    for sentence in left_out_lines(last.left_out, BY_MODEL):
         get_run_logger().warning(sentence)
     figure = _figure(last, served.forecaster.config.frame)
     if run_id is not None:
@@ -212,7 +219,7 @@ def _forecast(
         path=last.path,
         n_written=sum(vintage.is_new for vintage in vintages),
         caught_up=tuple(vintage.cutoff.isoformat() for vintage in vintages[:-1]),
-        left_out=last.seen.left_out,
+        left_out=last.left_out,
         values=values,
     )
     create_markdown_artifact(
@@ -253,10 +260,11 @@ def _computed(
     done = iter(run_chunks(work, settings))
     found = []
     for number, (rows, (_, _, values)) in enumerate(zip(seen, due, strict=True)):
-        made = [next(done) for _ in rows.chunks]
-        cutoff = max(part.cutoff for part in made)
-        path = vintage_path(folder, cutoff, served.version, rows.sha256)
-        found.append((draft / str(number), _Vintage(rows, values, made, path)))
+        made = _Vintage(rows, values, [next(done) for _ in rows.chunks], folder)
+        if all(part.n_series == part.n_naive for part in made.parts):
+            raise none_forecast(made.left_out)
+        path = vintage_path(folder, made.cutoff, served.version, rows.sha256)
+        found.append((draft / str(number), replace(made, path=path)))
     return found
 
 
@@ -292,13 +300,6 @@ def _written(computed: list[tuple[Path, _Vintage]], asked: Values | None) -> lis
     ]
 
 
-def left_out_sentences(left_out: dict[str, str]) -> list[str]:
-    """Of many series, the first are named."""
-    lines = [f"series {name!r} is not forecast: it {why}" for name, why in left_out.items()]
-    more = len(lines) - MAX_NAMED
-    return [*lines[:MAX_NAMED], f"and {more:,} more series are not forecast"] if more > 0 else lines
-
-
 def _markdown(vintages: list[_Vintage], version: str) -> str:
     lines = ["| cutoff | version | series | rows | file | |", "|---|---|--:|--:|---|---|"]
     lines += [
@@ -308,7 +309,7 @@ def _markdown(vintages: list[_Vintage], version: str) -> str:
     ]
     values = [vintage.values for vintage in vintages if vintage.values is not None]
     lines += ["", *(f"- {one.sentence}" for one in values)]
-    lines += [f"- {sentence}" for sentence in left_out_sentences(vintages[-1].seen.left_out)]
+    lines += [f"- {sentence}" for sentence in left_out_lines(vintages[-1].left_out, BY_MODEL)]
     return "\n".join(lines)
 
 
@@ -317,7 +318,8 @@ def _figure(vintage: _Vintage, frame: FrameConfig) -> Figure:
     table = pd.read_parquet(parts_of(vintage.path)[0])
     shown = table["unique_id"].unique()[:MAX_SERIES]
     table = table[table["unique_id"].isin(shown)]
-    rows = read_groups(vintage.seen.path, vintage.seen.chunks[0])
+    first = next(i for i, part in enumerate(vintage.parts) if part.n_rows)
+    rows = read_groups(vintage.seen.path, vintage.seen.chunks[first])
     horizon = table["ds"].max() - table["cutoff"].max()
     recent = frame_times(rows, frame) >= table["cutoff"].max() - SHOWN_HORIZONS * horizon
     past = long_targets(rows[recent], frame)

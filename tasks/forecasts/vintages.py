@@ -25,12 +25,13 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from informer.horizons import FALLBACK
 from tasks.settings import Home, PipelineError, RunConfig, StoreError, locked_name, replaced
 
 __all__ = [
-    "COLUMNS", "VintageFile", "commit_vintage", "known_at", "last_made", "last_scheduled",
-    "list_vintages", "output_dir", "part_name", "parts_of", "read_vintage", "read_vintages",
-    "require_finite", "stamp_parts", "vintage_of", "vintage_path",
+    "COLUMNS", "VintageFile", "by_model", "commit_vintage", "known_at", "last_made",
+    "last_scheduled", "list_vintages", "output_dir", "part_name", "parts_of", "read_vintage",
+    "read_vintages", "require_finite", "stamp_parts", "vintage_of", "vintage_path",
 ]  # fmt: skip
 
 COLUMNS = ("unique_id", "ds", "cutoff", "model_version", "created_at", "data_sha256", "y_hat")
@@ -253,7 +254,8 @@ def read_vintage(path: Path) -> pd.DataFrame:
     Raises:
         StoreError: a file cannot be read.
     """
-    return _framed(pa.concat_tables([_read(part) for part in parts_of(path)]))
+    rows = [_read(part) for part in parts_of(path)]
+    return _framed(pa.concat_tables(rows, promote_options="permissive"))
 
 
 def _framed(rows: pa.Table) -> pd.DataFrame:
@@ -307,6 +309,13 @@ def known_at(time: pd.Timestamp, vintages: pd.DataFrame) -> pd.DataFrame:
     made = vintages[vintages["created_at"] <= time]
     newest = made.sort_values(["unique_id", "ds", "cutoff", "created_at"], kind="stable")
     return newest.drop_duplicates(["unique_id", "ds"], keep="last", ignore_index=True)
+
+
+def by_model(vintages: pd.DataFrame) -> pd.DataFrame:
+    """The forecasts of the model, without the naive ones of series that were too short for it."""
+    if FALLBACK not in vintages:
+        return vintages
+    return vintages[vintages[FALLBACK].fillna("") == ""]
 
 
 def last_made(vintages: pd.DataFrame) -> pd.DataFrame:

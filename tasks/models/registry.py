@@ -25,7 +25,7 @@ from prefect.cache_policies import NO_CACHE
 
 import informer
 from informer.config import FrameConfig
-from informer.data import for_regular, frame_times
+from informer.data import for_regular, frame_times, until_last_target
 from informer.estimators import CLASSICAL, LIBRARY
 from informer.forecaster import Forecaster
 from tasks.models.aliases import CHALLENGER, champion_version
@@ -218,7 +218,8 @@ def _latest(rows: pd.DataFrame, forecaster: Forecaster) -> pd.DataFrame:
     """
     frame = forecaster.config.frame
     n_rows = forecaster.look_back + frame.max_gap
-    series = rows if frame.id_column is None else rows.groupby(frame.id_column)
+    known = until_last_target(rows, frame)
+    series = known if frame.id_column is None else known.groupby(frame.id_column)
     return series.tail(n_rows).reset_index(drop=True)
 
 

@@ -13,7 +13,7 @@ from prefect.cache_policies import NO_CACHE
 from informer.config import FrameConfig
 from informer.data import frame_times, long_targets
 from informer.evaluation import forecast_churn, joined, realized_errors, scored, train_scales
-from tasks.forecasts import known_rows, last_made
+from tasks.forecasts import by_model, known_rows, last_made
 from tasks.models import require_champion
 from tasks.monitoring.verdict import Promised, Verdict, in_window, window_start
 from tasks.rows import Prepared, read_rows
@@ -134,6 +134,7 @@ def _known(value: float) -> float | None:
 def compare(subject: Watched, vintages: pd.DataFrame, config: RunConfig) -> Compared:
     """Join forecasts with what came, and score those of the champion in the window.
 
+    A naive forecast of a series that was too short for the model judges nobody.
     A version is held to its own promise: after a promotion the forecasts before it are shown, but
     judge nobody. Forecasts that were made afterwards of rows that the champion was trained on say
     nothing of it. A cutoff that a version forecast again counts once, as it was forecast last.
@@ -144,7 +145,7 @@ def compare(subject: Watched, vintages: pd.DataFrame, config: RunConfig) -> Comp
         config: the pipeline.
     """
     last, settings = subject.last, config.monitor
-    known = last_made(vintages[vintages["cutoff"] <= last])
+    known = last_made(by_model(vintages[vintages["cutoff"] <= last]))
     rows = joined(known, long_targets(subject.rows, subject.frame))
     errors = realized_errors(rows, subject.scales)
     is_own = errors["model_version"].astype(str) == subject.promised.version

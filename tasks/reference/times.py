@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from informer.config import FrameConfig
-from informer.data import dates_in, fitting_freq, frame_times, parse_times, read_column
+from informer.data import dates_in, frame_times, parse_times, read_column
 from informer.errors import FrameError, TimesError
 from informer.frequency import check_time_zone
 
@@ -80,7 +80,7 @@ class Clock:
         if self.are_dates:
             dates = dates_in(column, name, self.date_zone, self.time_format)
             return parse_times(column, name, self.time_format) if dates is None else dates
-        naive: Literal["utc", "local"] = "utc" if self.zone is None else "local"
+        naive: Literal[utc, local] = "utc" if self.zone is None else "local"
         known = FrameConfig(
             time_column=name,
             id_column=None,

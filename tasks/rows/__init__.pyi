@@ -15,6 +15,7 @@ from .layout import (
 from .prepare import (
     Prepared as Prepared,
     history as history,
+    left_out_lines as left_out_lines,
     prepare_rows as prepare_rows,
     read_rows as read_rows,
     regular_rows as regular_rows,

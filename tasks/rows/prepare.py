@@ -6,13 +6,16 @@ import hashlib
 import json
 import shutil
 import time
+from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated
 
+import numpy as np
 import pandas as pd
+from prefect import get_run_logger
 from prefect.artifacts import create_markdown_artifact
 from pydantic import PlainSerializer, PlainValidator
 
@@ -25,10 +28,19 @@ from tasks.rows.sources import Snapshot, snapshot
 from tasks.runs import Stage
 from tasks.settings import Home, RunConfig, mark_used
 
-__all__ = ["Prepared", "history", "prepare_rows", "read_rows", "regular_rows"]
+__all__ = [
+    "MAX_NAMED",
+    "Prepared",
+    "history",
+    "left_out_lines",
+    "prepare_rows",
+    "read_rows",
+    "regular_rows",
+]
 
 ROWS_SUFFIX = ".rows"
 ROWS_KEPT = timedelta(days=7)
+MAX_NAMED = 20  # series left out that a report names
 
 
 def _split_as_text(split: Split) -> dict[str, str]:
@@ -50,12 +62,14 @@ class Prepared:
         raw: the snapshot of what was read.
         split: when validation and test begin.
         n_series: how many series.
+        left_out: series that no model is trained on, each with the reason.
     """
 
     snapshot: Snapshot
     raw: Snapshot
     split: Annotated[Split, PlainSerializer(_split_as_text), PlainValidator(_read_split)]
     n_series: int
+    left_out: dict[str, str] = field(default_factory=dict)
 
 
 def regular_rows(raw: Path, contract_path: Path, frame: FrameConfig) -> pd.DataFrame:
@@ -132,28 +146,47 @@ def prepare_rows(raw: Snapshot, config: RunConfig, home: Home) -> Prepared:
 def _prepare(raw: Snapshot, config: RunConfig, home: Home) -> Prepared:
     frame = config.frame
     rows = regular_rows(raw.path, home.conf_dir / config.data.contract, frame)
+    left_out = dict(rows.attrs.pop("left_out", {}))  # no part of the snapshot
     panel = regular_panel(rows, frame)
     split = config.split.resolve(panel.grid[0], panel.grid[-1], frame)
-    _check_history(panel, config)
-    kept = Prepared(snapshot(rows, raw.source, home), raw, split, len(panel.ids))
+    left_out |= {**panel.left_out, **_too_short(panel, config)}
+    kept = Prepared(snapshot(rows, raw.source, home), raw, split, len(panel.ids), left_out)
+    for line in left_out_lines(left_out, "learnt from"):
+        get_run_logger().warning(line)
     create_markdown_artifact(
-        _markdown(panel, config, split), key="features", description="Regular rows and their split"
+        _markdown(panel, config, kept), key="features", description="Regular rows and their split"
     )
     return kept
 
 
-def _check_history(panel: Panel, config: RunConfig) -> None:
+def left_out_lines(left_out: Mapping[str, str], what: str) -> list[str]:
+    """A sentence for each series that is not `what`; of many, the first are named."""
+    lines = [f"series {name!r} is not {what}: it {why}" for name, why in left_out.items()]
+    more = len(lines) - MAX_NAMED
+    return [*lines[:MAX_NAMED], f"and {more:,} more series are not {what}"] if more > 0 else lines
+
+
+def _too_short(panel: Panel, config: RunConfig) -> dict[str, str]:
+    """Series that hold no window.
+
+    Raises:
+        FrameError: no series holds one.
+    """
     needed = config.model.seq_len + config.model.pred_len
-    longest = max(b - a for a, b in zip(panel.bounds[:-1], panel.bounds[1:], strict=True))
-    if longest < needed:
+    longest = np.zeros(len(panel.ids), dtype=np.int64)
+    np.maximum.at(longest, panel.owner, np.diff(panel.bounds))
+    if longest.max() < needed:
         raise FrameError(
-            f"the longest series has {longest} rows; seq_len={config.model.seq_len} + "
+            f"the longest series has {longest.max()} rows; seq_len={config.model.seq_len} + "
             f"pred_len={config.model.pred_len} needs at least {needed}. Shorten seq_len or supply "
             "more history."
         )
+    short = np.flatnonzero(longest < needed)
+    return {panel.ids[i]: f"has {longest[i]} rows, a window needs {needed}" for i in short}
 
 
-def _markdown(panel: Panel, config: RunConfig, split: Split) -> str:
+def _markdown(panel: Panel, config: RunConfig, kept: Prepared) -> str:
+    split = kept.split
     filled = (~panel.observed).sum(axis=0)
     share = 100 * filled / len(panel.observed)
     lines = [
@@ -180,5 +213,7 @@ def _markdown(panel: Panel, config: RunConfig, split: Split) -> str:
         "",
         f"Time encoding `{config.model.embed}` at `{config.frame.freq}`; the scaler is fitted on "
         "the train rows only.",
+        "",
+        *(f"- {line}" for line in left_out_lines(kept.left_out, "learnt from")),
     ]
     return "\n".join(lines)

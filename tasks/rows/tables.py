@@ -135,7 +135,7 @@ def _check_unique(names: list[str], path: Path) -> None:
 def _commas() -> str:
     return (
         " Where numbers have decimal commas, either quote them or separate the cells by another "
-        "mark, and add 'format: {separator: \";\", decimal: \",\"}' to the contract."
+        'mark, and add \'format: {separator: ";", decimal: ","}\' to the contract.'
     )
 
 

@@ -126,8 +126,8 @@ def test_the_scaler_has_seen_the_train_rows_only():
     for estimator in ("linear", "seasonal_naive"):
         plain = Forecaster.fit(frame, CONFIG, estimator=estimator)
         moved = Forecaster.fit(shifted, CONFIG, estimator=estimator)
-        for name, array in plain.scales.to_tensors().items():
-            np.testing.assert_array_equal(moved.scales.to_tensors()[name], array)
+        for name, array in plain.scales.to_arrays().items():
+            np.testing.assert_array_equal(moved.scales.to_arrays()[name], array)
 
 
 MODERN = replace(
@@ -262,7 +262,7 @@ def test_a_model_saved_in_the_first_format_forecasts_as_it_did(tmp_path):
         del settings["config"]["frame"][name]
     tensors = load_file(folder / "weights.safetensors")
     del tensors["calibration.typical"], tensors["calibration.spread"]
-    scales = {name: tensors.pop(f"scales.{name}") for name in forecaster.scales.to_tensors()}
+    scales = {name: tensors.pop(f"scales.{name}") for name in forecaster.scales.to_arrays()}
     scaler = {"mean": scales["center"][0].tolist(), "std": scales["spread"][0].tolist()}
     settings |= {"format": 1, "scaler": scaler}
     (folder / "forecaster.json").write_text(json.dumps(settings))

@@ -78,7 +78,9 @@ def test_a_gap_longer_than_allowed_names_series_column_time_and_mend():
         (lambda f: f.assign(y=np.nan), "'y' of series 'a' has no values"),
         (lambda f: f.assign(unique_id=None), "has no series name in row 0"),
         (
-            lambda f: f.assign(ds=f["ds"] + pd.Timedelta("7min") * (f["ds"].dt.hour == 1).astype(int)),
+            lambda f: f.assign(
+                ds=f["ds"] + pd.Timedelta("7min") * (f["ds"].dt.hour == 1).astype(int)
+            ),
             "2024-01-01 01:07:00 of series 'a' is not on the 'h' grid",
         ),
     ],
@@ -142,7 +144,9 @@ def test_long_targets_are_named_as_forecasts_are():
         (lambda b: pd.concat([b, b.iloc[[3]]]), "has several rows for one time"),
         (lambda b: b.assign(y=np.nan), "has no values in column 'y'"),
         (
-            lambda b: b.assign(ds=b["ds"] + pd.Timedelta("7min") * (b.index == b.index[2]).astype(int)),
+            lambda b: b.assign(
+                ds=b["ds"] + pd.Timedelta("7min") * (b.index == b.index[2]).astype(int)
+            ),
             "has times that are not on the 'h' grid of the others, such as 2024-01-01 02:07:00",
         ),
         (lambda b: b.drop(index=b.index[5:15]), "has a gap: 'y' is missing for 10 steps up to"),

@@ -125,7 +125,8 @@ def test_no_process_gets_a_copy_of_mapped_rows(stored, tmp_path):
 def mapped_windows(stored, folder):
     panel = map_panel(stored, FRAME, folder)
     return panel.windows(
-        scales_of(fit_scales(panel, None, FRAME, 12), panel, 12), panel.marks(FRAME, "timeF"), panel.origins((None, None), 12, 4),
+        scales_of(fit_scales(panel, None, FRAME, 12), panel, 12),
+        panel.marks(FRAME, "timeF"), panel.origins((None, None), 12, 4),
         seq_len=12, label_len=6, pred_len=4, n_targets=1,
     )  # fmt: skip
 

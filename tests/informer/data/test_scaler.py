@@ -1,6 +1,5 @@
 """The scaler learns from observed train rows only, never divides by zero, and can be undone."""
 
-
 import numpy as np
 import pytest
 
@@ -60,10 +59,10 @@ def test_arrays_give_scales_back_bit_for_bit(values):
     seen = np.ones(values.shape, bool)
     one = Scales.fit(lambda: [(values, seen)])
     scales = Scales.joined(["a", "b"], [one, Scales.fit(lambda: [(3 * values, seen)])])
-    again = Scales.from_parts(scales.ids, scales.n_log, scales.to_tensors())
+    again = Scales.from_arrays(scales.ids, scales.n_log, scales.to_arrays())
     assert again.ids == ("a", "b")
-    for name, array in scales.to_tensors().items():
-        np.testing.assert_array_equal(again.to_tensors()[name], array)
+    for name, array in scales.to_arrays().items():
+        np.testing.assert_array_equal(again.to_arrays()[name], array)
 
 
 def test_each_series_is_scaled_by_its_own_and_back():

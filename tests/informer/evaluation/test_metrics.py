@@ -18,7 +18,9 @@ NAN = np.nan
 def test_seasonal_scale_is_the_mean_absolute_seasonal_difference_of_observed_pairs():
     values = np.array([[1.0], [2.0], [4.0], [2.0], [9.0]])
     observed = np.array([[True], [True], [True], [True], [False]])
-    assert mean_difference(*seasonal_differences(values, observed, 2)) == pytest.approx([(3 + 0) / 2])
+    assert mean_difference(*seasonal_differences(values, observed, 2)) == pytest.approx(
+        [(3 + 0) / 2]
+    )
 
 
 def test_a_channel_that_never_changes_has_no_scale():

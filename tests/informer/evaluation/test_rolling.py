@@ -232,7 +232,9 @@ def test_times_with_a_zone_and_short_gaps_are_taken_as_everywhere_else(linear):
 def test_scores_are_those_of_the_forecasts_in_train_deviations(linear):
     rolled = roll(linear, *parts(rows()))
     error = rolled.forecasts["y_hat"] - rolled.forecasts["y"]
-    by_step = (error / linear.scales.deviation[0, -1]).pow(2).groupby(rolled.forecasts["step"]).mean()
+    by_step = (
+        (error / linear.scales.deviation[0, -1]).pow(2).groupby(rolled.forecasts["step"]).mean()
+    )
     np.testing.assert_allclose(rolled.scores["mse"], by_step, rtol=1e-9)
     inside = rolled.forecasts.eval("y >= y_hat_q10 and y <= y_hat_q90")
     known = rolled.forecasts["y"].notna()

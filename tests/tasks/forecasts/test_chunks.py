@@ -18,9 +18,9 @@ from informer.errors import ConfigError, FrameError
 from tasks.forecasts.chunks import keep_seen, known_times, read_groups
 from tasks.forecasts.cutoffs import current_series, known_rows
 from tasks.forecasts.fanout import Chunk, check_engine, forecast_chunk
-from tasks.forecasts.forecast import MAX_NAMED, left_out_sentences
 from tasks.forecasts.vintages import part_name
 from tasks.rows import snapshot
+from tasks.rows.prepare import MAX_NAMED, left_out_lines
 from tasks.settings import ForecastConfig, Home, SourceError, StoreError, load_config, locked_draft
 
 FRAME = FrameConfig(columns=("y",), freq="h", max_gap=3)
@@ -202,8 +202,8 @@ def test_a_bad_value_is_named(override, message):
 
 
 def test_of_many_series_left_out_a_report_names_the_first():
-    few = left_out_sentences({"x": "ended at noon"})
+    few = left_out_lines({"x": "ended at noon"}, "forecast")
     assert few == ["series 'x' is not forecast: it ended at noon"]
-    many = left_out_sentences({f"s{i}": "ended at noon" for i in range(10_000)})
+    many = left_out_lines({f"s{i}": "ended at noon" for i in range(10_000)}, "forecast")
     assert len(many) == MAX_NAMED + 1
     assert many[-1] == f"and {10_000 - MAX_NAMED:,} more series are not forecast"
