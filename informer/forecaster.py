@@ -54,6 +54,7 @@ from informer.horizons import (
     find_horizons,
     forecast_table,
     named,
+    none_forecast,
     wild,
     with_fallbacks,
 )
@@ -62,11 +63,9 @@ from informer.parts import FittedRows, cut_windows, fitted_rows
 from informer.storage import read_model, write_model
 from informer.training import EpochRecord
 
-__all__ = ["Estimator", "Forecaster", "none_forecast"]
+__all__ = ["Estimator", "Forecaster"]
 
 Estimator = Literal["informer", Baseline]
-
-NAMED = 3  # series that an error names
 
 logger = logging.getLogger(__name__)
 
@@ -386,17 +385,6 @@ def _calibrated(predictor: Predictor, rows: FittedRows, config: ForecasterConfig
     return calibrate(
         predictor, rows.train, rows.val, config.quantiles, frame.season, frame.targets, rows.ids
     )
-
-
-def none_forecast(left_out: Mapping[str, str]) -> FrameError:
-    """What is wrong where the model can forecast none of the series, each with the reason."""
-    named = "; ".join(f"series {name!r} {why}" for name, why in list(left_out.items())[:NAMED])
-    more = f"; and {len(left_out) - NAMED:,} more" if len(left_out) > NAMED else ""
-    error = FrameError(
-        f"no series can be forecast: {named}{more}. Supply more history, or correct it."
-    )
-    error.left_out = left_out
-    return error
 
 
 def _check_agreement(network: InformerConfig, wanted: InformerConfig) -> None:

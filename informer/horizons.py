@@ -6,6 +6,7 @@ M forecasts, each of one target of one series
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,16 +15,18 @@ import pandas as pd
 
 from informer.config import ForecasterConfig, FrameConfig
 from informer.data import Panel, Scales, future_times, horizon_rows, series_names
+from informer.errors import FrameError
 from informer.estimators import fall_back
 
 __all__ = [
     "FALLBACK", "Horizons", "against", "bounded", "far_inputs", "find_horizons", "forecast_table",
-    "named", "wild", "with_fallbacks",
+    "named", "none_forecast", "wild", "with_fallbacks",
 ]  # fmt: skip
 
 FALLBACK = "fallback"  # column of a forecast that names the baseline of a series that is too short
 # A value so many deviations outside what the train rows hold is no value of the same quantity.
 FAR_INPUT, FAR_FORECAST = 1e6, 100.0
+NAMED = 3  # series that an error names
 
 Array = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -124,6 +127,8 @@ def wild(
         point: (N, P, C_t) in the data's units.
         quantiles: (N, Q, P, C_t) in the data's units.
     """
+    if not len(point):
+        return {}
     n_targets = point.shape[-1]
     past = _past(ahead, look_back)[0][..., -n_targets:]  # (N, L, C_t)
     low, high, deviation = (
@@ -287,6 +292,17 @@ def with_fallbacks(
     joined = np.concatenate([places, short])
     order = np.lexsort((joined[:, 1], joined[:, 0]))
     return whole.iloc[horizon_rows(order * n_steps, n_steps).ravel()].reset_index(drop=True)
+
+
+def none_forecast(left_out: Mapping[str, str]) -> FrameError:
+    """What is wrong where the model can forecast none of the series, each with the reason."""
+    first = "; ".join(f"series {name!r} {why}" for name, why in list(left_out.items())[:NAMED])
+    more = f"; and {len(left_out) - NAMED:,} more" if len(left_out) > NAMED else ""
+    error = FrameError(
+        f"no series can be forecast: {first}{more}. Supply more history, or correct it."
+    )
+    error.left_out = left_out
+    return error
 
 
 def named(reasons: Reasons, panel: Panel, config: FrameConfig) -> dict[str, str]:

@@ -13,7 +13,8 @@ import pyarrow.parquet as pq
 
 from informer.config import FrameConfig
 from informer.data import frame_times, series_chunks
-from informer.forecaster import Forecaster, none_forecast
+from informer.forecaster import Forecaster
+from informer.horizons import none_forecast
 from tasks.forecasts.cutoffs import current_series, too_early, trimmed_rows
 from tasks.settings import ForecastConfig, Home, locked_draft
 

@@ -18,7 +18,7 @@ from prefect.assets import add_asset_metadata, materialize
 
 from informer.config import FrameConfig
 from informer.data import frame_times, long_targets
-from informer.forecaster import none_forecast
+from informer.horizons import none_forecast
 from tasks.forecasts.chunks import Seen, keep_seen, known_times, read_groups
 from tasks.forecasts.cutoffs import check_age, missed_cutoffs
 from tasks.forecasts.fanout import Chunk, Part, check_engine, run_chunks

@@ -134,7 +134,7 @@ def _with_mend(
         return result
     from tasks.rows.rules import as_read
 
-    times = pd.DatetimeIndex(as_read(frame, contract, clock)[time_column].dropna())
+    times = pd.DatetimeIndex(as_read(frame, contract, None, clock)[time_column].dropna())
     found = fitting_freq(times)
     if found is None:
         return result
