@@ -80,11 +80,12 @@ def score_table(
         absolute, squared = _mean(np.abs(error), n), _mean(error**2, n)
     low, high = (quantiles[:, place] for place in interval_places(levels))  # (N, P, C)
     inside = ((truth >= low) & (truth <= high)).astype(np.float64)
-    width = _unbounded(np.where(known, high - low, np.nan), known)
-    losses = [
-        _mean(_unbounded(_pinball(truth - quantiles[:, q], level), known), n)
-        for q, level in enumerate(levels)
-    ]
+    with np.errstate(over="ignore", invalid="ignore"):
+        width = _unbounded(np.where(known, high - low, np.nan), known)
+        losses = [
+            _mean(_unbounded(_pinball(truth - quantiles[:, q], level), known), n)
+            for q, level in enumerate(levels)
+        ]
     n_steps, n_targets = n.shape
     table = {
         "mse": _in_units_of(std**2, squared),

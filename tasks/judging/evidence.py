@@ -6,10 +6,12 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 
+import numpy as np
 import pandas as pd
 
 from informer.errors import EvidenceError
 from informer.evaluation import (
+    LOSSES,
     Comparison,
     Pairs,
     block_bootstrap,
@@ -41,6 +43,7 @@ def weigh(
         config: the rules, and what was trained.
         incomparable: why a champion could not be compared.
     """
+    metrics = _unbounded(metrics, windows)
     judged = (CHALLENGER_NAME, CHAMPION_NAME)
     metric = config.promote.metric
     seen = set(windows.loc[windows["n"] > 0, "model"].unique())
@@ -65,6 +68,17 @@ def weigh(
             for name in candidates
         },
     )
+
+
+def _unbounded(metrics: Mapping[str, Errors], windows: pd.DataFrame) -> Mapping[str, Errors]:
+    """The errors, infinite for each model with a window whose loss is no finite number."""
+    seen = windows[windows["n"] > 0]
+    is_sound = np.isfinite(seen[list(LOSSES)].to_numpy(dtype=np.float64)).all(axis=1)
+    wild = set(seen.loc[~is_sound, "model"].unique())
+    return {
+        name: {**own, **dict.fromkeys(LOSSES, math.inf)} if name in wild else own
+        for name, own in metrics.items()
+    }
 
 
 def rule(

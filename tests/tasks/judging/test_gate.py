@@ -95,6 +95,51 @@ def test_forecasts_that_are_no_numbers_lose_by_name():
     assert "not all finite numbers: champion" in ruling.reason
 
 
+@pytest.mark.parametrize("wild", [math.nan, math.inf])
+def test_no_comparison_with_what_is_no_number_favours_it(wild):
+    """A NaN is neither less nor more than anything, so it must not come out first by default."""
+    ruling = judge(wild, 0.7)
+    assert (ruling.verdict, ruling.serves) == ("FALLBACK", "linear")
+    ruling = judge(wild, 0.4)
+    assert (ruling.verdict, ruling.serves) == ("HOLD", "champion")
+    assert "its forecasts are not all finite numbers" in ruling.reason
+    ruling = judge(0.6, None, linear=wild)
+    assert (ruling.verdict, ruling.serves) == ("PROMOTE", "informer")
+    assert "not all finite numbers: linear" in ruling.reason
+    ruling = judge(0.4, wild, chance=None)
+    assert (ruling.verdict, ruling.serves) == ("PROMOTE", "informer")
+    assert "not all finite numbers: champion" in ruling.reason
+    ruling = judge(0.4, 0.45, seeds=(0.4, wild, 0.41))
+    assert ruling.verdict == "HOLD"
+    assert "1 of 3 seeds give forecasts that are not all finite numbers" in ruling.reason
+
+
+@pytest.mark.parametrize("wild", [math.nan, math.inf])
+def test_where_nothing_is_finite_nothing_serves_and_the_champion_stays(wild):
+    metrics = {name: {"mse": wild, "mae": wild, "churn": 0.1} for name in ("informer", "linear")}
+    over = {"linear": Contest(wild, wild, 400)}
+    found = Evidence(metrics, {"linear": wild}, over)
+    ruling = decide(found, PromoteConfig())
+    assert (ruling.verdict, ruling.serves) == ("HOLD", "champion")
+    assert "no model can serve, and the champion stays" in ruling.reason
+
+
+def test_a_champion_of_another_schema_gives_way_only_where_the_rules_say_so():
+    why = "its horizon is 48 steps, not 24"
+    held = judge(0.4, None, incomparable=why)
+    assert (held.verdict, held.serves) == ("HOLD", "champion")
+    assert "promote.on_new_schema: replace" in held.reason
+    rules = {"on_new_schema": "replace"}
+    ruling = judge(0.4, None, incomparable=why, rules=rules)
+    assert (ruling.verdict, ruling.serves) == ("PROMOTE", "informer")
+    assert f"the champion cannot be compared: {why}; it gives way" in ruling.reason
+    ruling = judge(0.6, None, incomparable=why, rules=rules)
+    assert (ruling.verdict, ruling.serves) == ("FALLBACK", "linear")
+    assert "it gives way (promote.on_new_schema: replace)" in ruling.reason
+    nothing = judge(math.nan, None, incomparable=why, rules=rules, linear=0.5)
+    assert (nothing.verdict, nothing.serves) == ("FALLBACK", "linear")
+
+
 def test_a_gain_within_chance_holds_and_says_how_likely_it_is():
     ruling = judge(0.4, 0.41, chance=UNSURE)
     assert ruling.verdict == "HOLD"

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
 import pytest
 
+from informer.errors import EvidenceError
 from tasks.judging.evidence import rule, weigh
 from tasks.judging.gate import Evidence
-from tasks.judging.promote import comparison_table
+from tasks.judging.promote import comparison_table, require_candidate
 from tasks.judging.spread import further_seeds
 from tasks.settings import load_config
 
@@ -167,3 +170,34 @@ def test_the_table_has_the_best_model_first():
     evidence = Evidence({name: errors | {"mse": mse} for name, mse in shown.items()}, {}, {})
     names = [line.split("|")[1].strip() for line in comparison_table(evidence).splitlines()[2:]]
     assert names == ["informer", "champion", "naive"]
+
+
+@pytest.mark.parametrize("wild", [np.nan, np.inf])
+@pytest.mark.parametrize("model", ["informer", "champion", "naive"])
+def test_a_loss_that_is_no_number_loses_whoever_has_it(wild, model):
+    table = three(400, 0.2)
+    own = (table["model"] == model) & (table["step"] % 2 == 0)
+    table.loc[own, ["mse", "mae"]] = wild
+    evidence, ruling = judged(table)
+    served = {"informer": "champion", "champion": "informer", "naive": "informer"}[model]
+    assert ruling.serves == served
+    if model != "champion":
+        assert model in evidence.broken or not np.isfinite(evidence.metrics[model]["mse"])
+
+
+def test_a_run_in_which_no_model_can_serve_and_none_does_ends_with_one_line():
+    wild = {"mse": math.nan, "mae": math.inf}
+    found = SimpleNamespace(metrics={"informer": wild, "linear": wild}, champion_version=None)
+    with pytest.raises(EvidenceError, match=r"none forecasts finite numbers alone.*informer nan"):
+        require_candidate(found, config())
+    for kept in ({"champion_version": "3"}, {"metrics": {"informer": wild, "linear": {"mse": 1}}}):
+        require_candidate(SimpleNamespace(**vars(found) | kept), config())
+
+
+def test_the_best_stand_first_and_what_is_no_number_last():
+    errors = {"a": math.nan, "b": 2.0, "c": math.inf, "d": 1.0}
+    table = {
+        n: dict.fromkeys(("mse", "mae", "mase", "coverage", "churn"), e) for n, e in errors.items()
+    }
+    lines = comparison_table(Evidence(table, {}, {})).splitlines()[2:]
+    assert [line[2] for line in lines] == ["d", "b", "a", "c"]

@@ -97,3 +97,12 @@ def test_train_rows_are_never_recent():
     assert (long["n_reference"].item(), long["n_recent"].item()) == (20, 168)
     moved = rows.assign(y=rows["y"].where(rows["ds"] < rows["ds"].iloc[200], 2.0))
     assert drift_of(moved, frame, rows["ds"].iloc[200], SETTINGS)["drifted"].item()
+
+
+@pytest.mark.parametrize("mae", [np.nan, np.inf])
+def test_errors_that_are_no_numbers_are_degraded(mae):
+    assert judge_errors(errors(mae, 0.8), PROMISED, SETTINGS)[0] is True
+    promised = Promised("4", mae=mae, mase=1.0, coverage=0.8)
+    found, sentence = judge_errors(errors(0.4, 0.8), promised, SETTINGS)
+    assert not found
+    assert "no recorded errors" in sentence

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
+import logging
 import os
 import subprocess
 import sys
 import threading
+from contextlib import suppress
 from pathlib import Path
+from types import SimpleNamespace
 
 import psutil
 import pytest
 from prefect.settings import PREFECT_API_URL, temporary_settings
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import create_async_engine
 
-from tasks.operations.local_server import start_local_server
+from tasks.operations.local_server import POOL_LOGGER, CancelledAtTheEnd, start_local_server
 from tests.servers import until
 
 ROOT = Path(__file__).parents[3]
@@ -74,6 +80,38 @@ def test_it_ends_with_a_process_that_is_killed(local_run):
     process, server = local_run
     process.kill()
     until(lambda: not server.is_running(), 30, "the end of the server")
+
+
+async def cancelled_while_the_pool_rolls_back(path):
+    """A task that gives its connection back is cancelled, as a service is at the server's end."""
+    engine = create_async_engine(f"sqlite+aiosqlite:///{path}")
+
+    async def service():
+        connection = await engine.connect()
+        await connection.execute(text("SELECT 1"))
+        await connection.commit()
+        asyncio.get_running_loop().call_soon(asyncio.current_task().cancel)
+        await connection.close()
+
+    with suppress(asyncio.CancelledError):
+        await asyncio.create_task(service())
+    await engine.dispose()
+
+
+@pytest.mark.parametrize(("ends", "told"), [(True, 0), (False, 1)])
+def test_a_service_that_is_cancelled_at_the_end_leaves_no_traceback(tmp_path, caplog, ends, told):
+    logger = logging.getLogger(POOL_LOGGER)
+    silence = CancelledAtTheEnd(SimpleNamespace(should_exit=ends))
+    logger.addFilter(silence)
+    try:
+        asyncio.run(cancelled_while_the_pool_rolls_back(tmp_path / "a.db"))
+        logger.error("the disk is full")
+    finally:
+        logger.removeFilter(silence)
+    found = [record for record in caplog.records if record.name == POOL_LOGGER]
+    tracebacks = [record for record in found if record.exc_info]
+    assert len(tracebacks) == told
+    assert found[-1].message == "the disk is full"  # what is no cancellation is told at any time
 
 
 def test_none_is_started_where_a_server_is_named():
