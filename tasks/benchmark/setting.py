@@ -118,7 +118,9 @@ def prepare(options: Options, home: Home) -> Setting:
     if source is None:
         source = config.data.source
         contract = read_contract(home.conf_dir / config.data.contract)
-        raw, _ = outliers_as_missing(read(source, home, layout_of(config.frame, contract)), contract)
+        raw, _ = outliers_as_missing(
+            read(source, home, layout_of(config.frame, contract)), contract
+        )
     else:
         foreign = read_foreign(source, config, _values(asked), home)
         config, warnings = _settle(conf, foreign, asked, home)

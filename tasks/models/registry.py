@@ -198,7 +198,7 @@ def _logged(
 def _inputs(frame: FrameConfig) -> dict[str, str]:
     """What each column of the input holds, for a person who looks at the version."""
     ids = {} if frame.id_column is None else {frame.id_column: "names of series, text"}
-    numbers = {name: "numbers, missing ones allowed" for name in frame.columns}
+    numbers = dict.fromkeys(frame.columns, "numbers, missing ones allowed")
     return ids | {frame.time_column: "times, or text such as 2024-01-31T06:00:00"} | numbers
 
 

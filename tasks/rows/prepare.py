@@ -102,7 +102,8 @@ FEATURES = Stage(
     Prepared,
     code=(
         "tasks.rows.prepare", "tasks.rows.contract", "informer.config", "informer.frequency",
-        "informer.data.columns", "informer.data.frame", "informer.data.panel", "informer.data.split",
+        "informer.data.columns", "informer.data.frame", "informer.data.panel",
+        "informer.data.split",
     ),
     libraries=("numpy", "pandas", "pyarrow"),
 )  # fmt: skip

@@ -135,7 +135,7 @@ def _check_unique(names: list[str], path: Path) -> None:
 def _commas() -> str:
     return (
         " Where numbers have decimal commas, either quote them or separate the cells by another "
-        "mark, and add 'format: {separator: \";\", decimal: \",\"}' to the contract."
+        'mark, and add \'format: {separator: ";", decimal: ","}\' to the contract.'
     )
 
 
@@ -170,7 +170,7 @@ def _numbers(texts: pd.Series[str], layout: Layout, path: Path) -> pd.Series[flo
         marks = f"decimal {spelled.decimal!r}, thousands {spelled.thousands or 'not marked'!r}"
         raise SourceError(
             f"column {texts.name!r} of {path} holds what is no number by the contract's "
-            f"format ({marks}), {int(bad.sum())} times: {few}. Correct them or the format; add what stands "
-            "for no value to its list missing."
+            f"format ({marks}), {int(bad.sum())} times: {few}. Correct them or the format; "
+            "add what stands for no value to its list missing."
         )
     return pd.to_numeric(plain_numbers(bare, spelled)).astype("float64")

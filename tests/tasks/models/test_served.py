@@ -12,6 +12,7 @@ import shutil
 import subprocess
 import sys
 from decimal import Decimal
+from pathlib import Path
 
 import httpx
 import mlflow
@@ -191,7 +192,7 @@ class Server:
             "--workers", "1",
         ]  # fmt: skip
         self._log = log.open("wb")
-        path = os.pathsep.join([os.path.dirname(sys.executable), os.environ["PATH"]])
+        path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
         self._process = subprocess.Popen(
             command, stdout=self._log, stderr=subprocess.STDOUT, cwd=home.root,
             env=os.environ | {"PATH": path}, start_new_session=True,
