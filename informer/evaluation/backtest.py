@@ -63,7 +63,8 @@ def backtest(
 ) -> Backtest:
     """Forecast all horizons that lie within `between` with every model and score them.
 
-    Errors are scaled by the first model's train rows for all models, so that they compare; the
+    Errors are scaled by the first model's train rows for all models, so that they compare; those of
+    each series by its own. No window crosses a gap that is longer than a model fills. The
     values of MASE's denominator come from the rows before `between`.
 
     Args:
@@ -83,7 +84,7 @@ def backtest(
     leading, first = next(iter(models.items()))
     config = first.config
     look_back = max(model.look_back for model in models.values())
-    panel = regular_panel(own_rows.get(leading, frame), config.frame)
+    panel = regular_panel(own_rows.get(leading, frame), config.frame, on_gap="split")
     origins = _origins(panel, between, look_back, config.model.pred_len, stride)
     _check_truth(panel, between, len(config.frame.targets))
     tested = _Tested(panel, between[0], first, stride)
@@ -91,7 +92,7 @@ def backtest(
     for name, model in models.items():
         chosen, own = origins[:: strides.get(name, 1)], panel
         if model.config.frame.layout != config.frame.layout:
-            own = regular_panel(own_rows.get(name, frame), model.config.frame)
+            own = regular_panel(own_rows.get(name, frame), model.config.frame, on_gap="split")
             chosen = _same_windows(chosen, panel, own, look_back, config.model.pred_len)
         for kind, table in tested.by(model, own, chosen).items():
             table.insert(0, "model", name)

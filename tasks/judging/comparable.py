@@ -60,7 +60,7 @@ def made_comparable(
     )  # how times are written is the data's affair
     try:
         rows = regular_rows(raw_path, contract_path, written)
-        regular_panel(rows, frame)
+        regular_panel(rows, frame, on_gap="split")
     except FrameError as error:
         return Compared(served, reason=f"it cannot read today's rows: {str(error).rstrip('.')}")
     return Compared(renamed, rows)

@@ -14,10 +14,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import mlflow
+import numpy as np
 import pandas as pd
 from mlflow.data.dataset_source_registry import get_dataset_source_from_json
 from mlflow.exceptions import MlflowException
-from mlflow.models import infer_signature
+from mlflow.models import ModelSignature, infer_signature
 from mlflow.pyfunc import log_model
 from prefect import task
 from prefect.artifacts import create_link_artifact
@@ -174,10 +175,14 @@ def _logged(
     run_id: str,
     home: Home,
 ) -> str:
-    """A new version: the model, its signature, an example, the data it came from."""
+    """A new version: the model, what it gives, an example, the data it came from.
+
+    The signature says nothing of the inputs: MLflow would refuse int64 where it says double, as
+    soon as a column holds no fraction. Which columns there are stands in the metadata.
+    """
     rows = read_rows(prepared)
     example = _latest(rows, forecaster)
-    forecast = forecaster.predict(example)
+    forecast = forecaster.predict_all(example)
     require_finite(model_dir, forecast, name)
     about = {"estimator": forecaster.estimator, "data_sha256": prepared.raw.sha256}
     with resumed_run(run_id, home), _importable_code() as code_paths:
@@ -187,14 +192,41 @@ def _logged(
             python_model=str(MODEL_CODE),
             artifacts={ARTIFACT: str(model_dir)},
             code_paths=code_paths,
-            signature=infer_signature(example, forecast),
+            signature=ModelSignature(outputs=infer_signature(example, forecast).outputs),
+            model_config=_model_config(rows, forecaster.config.frame),
             input_example=example,
             pip_requirements=[f"{n}=={_version(n)}" for n in _needed(forecaster)],
             registered_model_name=name,
-            metadata=about | {"content": content},
+            metadata=about | {"content": content, "inputs": _inputs(forecaster.config.frame)},
         )
         mlflow.log_metrics(dict(metrics), model_id=info.model_id)
     return str(info.registered_model_version)
+
+
+def _inputs(frame: FrameConfig) -> dict[str, str]:
+    """What each column of the input holds, for a person who looks at the version."""
+    ids = {} if frame.id_column is None else {frame.id_column: "names of series, text"}
+    numbers = dict.fromkeys(frame.columns, "numbers, missing ones allowed")
+    return ids | {frame.time_column: "times, or text such as 2024-01-31T06:00:00"} | numbers
+
+
+def _model_config(rows: pd.DataFrame, frame: FrameConfig) -> dict[str, str]:
+    """See `text_name` in `pyfunc_model`."""
+    if frame.id_column is None:
+        return {}
+    name = changed_name(rows[frame.id_column])
+    return {} if name is None else {"text_name": name}
+
+
+def changed_name(ids: pd.Series[str]) -> str | None:
+    """The first name that is another one once a reader has taken it for a number, such as 007."""
+    names = pd.Series(ids.unique(), dtype="str")
+    values = pd.to_numeric(names, errors="coerce").to_numpy(dtype=np.float64, na_value=np.nan)
+    whole = np.isfinite(values) & (values == np.round(values))  # of others `predict` tells
+    found = names[whole][[f"{value:.0f}" for value in values[whole]] != names[whole]]
+    flags = names.str.strip().str.lower().isin(["true", "false"]) & ~names.isin(["True", "False"])
+    found = pd.concat([found, names[flags]])
+    return None if found.empty else str(found.iloc[0])
 
 
 def _tag_version(

@@ -25,6 +25,9 @@ BLANKS = " \u00a0\u202f"  # a space between thousands is often one that does not
 TOLD = 3
 
 
+PLAIN = FormatContract()
+
+
 @dataclass(frozen=True)
 class Layout:
     """What reading depends on beside the file.
@@ -42,7 +45,7 @@ class Layout:
     texts: tuple[str, ...] = ()
     numbers: tuple[str, ...] = ()
     names: tuple[str, ...] = ()
-    format: FormatContract = FormatContract()
+    format: FormatContract = PLAIN
     is_told: bool = False
 
     @property
@@ -106,7 +109,7 @@ def mend(column: pd.Series) -> str:
         told = " or ".join(_entry(way, words) for way in ways)
         which = ", whichever is meant," if len(ways) > 1 else ""
         return f"; they are texts such as {_listed(bad)}: add {told}{which} to the contract"
-    empty = f", or, where they stand for no value, add {_entry(FormatContract(), words)} to the "
+    empty = f", or, where they stand for no value, add {_entry(PLAIN, words)} to the "
     return f"; they are texts such as {_listed(bad)}: correct them" + (
         f"{empty}contract" if words else ""
     )

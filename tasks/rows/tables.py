@@ -153,10 +153,9 @@ def _blanks(names: pd.Series) -> list[str]:
     padded = found[found != found.str.strip()]
     if padded.empty:
         return []
-    count = "1 text" if len(padded) == 1 else f"{len(padded)} texts"
     return [
-        f"{count} in column {names.name!r} begin or end with a blank, such as {padded.iloc[0]!r}; "
-        "they are kept as they are"
+        f"column {names.name!r} holds texts that begin or end with a blank, such as "
+        f"{padded.iloc[0]!r} ({len(padded)} in all); they are kept as they are"
     ]
 
 
@@ -170,8 +169,8 @@ def _numbers(texts: pd.Series[str], layout: Layout, path: Path) -> pd.Series[flo
         few = ", ".join(f"{text!r} in row {row}" for row, text in texts[bad][:TOLD].items())
         marks = f"decimal {spelled.decimal!r}, thousands {spelled.thousands or 'not marked'!r}"
         raise SourceError(
-            f"column {texts.name!r} of {path} has {int(bad.sum())} cells that are no numbers by "
-            f"the contract's format ({marks}): {few}. Correct them or the format; add what stands "
-            "for no value to its list missing."
+            f"column {texts.name!r} of {path} holds what is no number by the contract's "
+            f"format ({marks}), {int(bad.sum())} times: {few}. Correct them or the format; "
+            "add what stands for no value to its list missing."
         )
     return pd.to_numeric(plain_numbers(bare, spelled)).astype("float64")

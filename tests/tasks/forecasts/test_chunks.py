@@ -82,12 +82,12 @@ def test_chunks_see_the_rows_that_all_at_once_would_and_leave_out_the_same(
 ):
     last = rows["ds"].max()
     once = keep_seen(path, forecaster, ForecastConfig(), Home(tmp_path), last)
-    for n_series, chunks in ((2, 2), (1, 3)):  # the second of three chunks, c and d, is left out
+    for n_series, chunks in ((2, 3), (1, 4)):  # of c and d, c has ended
         config = ForecastConfig(chunk_series=n_series)
         seen = keep_seen(path, forecaster, config, Home(tmp_path), last)
         assert len(seen.chunks) == chunks
         assert seen.left_out == once.left_out
-        assert set(seen.left_out) == {"c", "d"}
+        assert set(seen.left_out) == {"c"}
         pd.testing.assert_frame_equal(pd.read_parquet(seen.path), pd.read_parquet(once.path))
         again = keep_seen(path, forecaster, config, Home(tmp_path), last)
         assert again == seen
@@ -105,17 +105,18 @@ def test_chunks_of_more_rows_than_a_row_group_are_read_whole(
     )
     config = ForecastConfig(chunk_series=2)
     seen = keep_seen(path, forecaster, config, Home(tmp_path), rows["ds"].max())
-    assert seen.chunks == ((0, 3), (3, 5))
+    assert seen.chunks == ((0, 3), (3, 4), (4, 6))
     names = [set(read_groups(seen.path, groups)["unique_id"]) for groups in seen.chunks]
-    assert names == [{"a", "bb"}, {"e"}]
+    assert names == [{"a", "bb"}, {"d"}, {"e"}]
 
 
 def test_where_no_series_can_be_forecast_some_say_why(forecaster, tmp_path):
-    young = pd.concat([series(f"s{i}", 12) for i in range(5)], ignore_index=True)
-    young.to_parquet(tmp_path / "rows.parquet", index=False)
+    old = pd.concat([series(f"s{i}", 12) for i in range(5)], ignore_index=True)
+    old.to_parquet(tmp_path / "rows.parquet", index=False)
     config, home = ForecastConfig(chunk_series=2), Home(tmp_path)
-    with pytest.raises(FrameError, match=r"'s0' has 12 rows, a forecast reads 24; .* and 2 more"):
-        keep_seen(tmp_path / "rows.parquet", forecaster, config, home, young["ds"].max())
+    later = old["ds"].max() + pd.Timedelta("9h")
+    with pytest.raises(FrameError, match=r"'s0' ended at 2024-01-01 11:00:00; .* and 2 more"):
+        keep_seen(tmp_path / "rows.parquet", forecaster, config, home, later)
     assert list(home.snapshot_dir.iterdir()) == []
 
 
@@ -126,10 +127,13 @@ def test_parts_together_are_the_forecast_of_all_series(rows, path, forecaster, t
     chunks = chunks_of(seen, forecaster, tmp_path)
     made = [forecast_chunk.fn(chunk) for chunk in chunks]
     whole = forecaster.predict(pd.read_parquet(seen.path))
-    assert [part.n_rows for part in made] == [12, 6]
-    assert sum(part.n_series for part in made) == 3
+    assert [(part.n_rows, part.n_series, part.n_naive) for part in made] == [
+        (12, 2, 0), (6, 1, 1), (6, 1, 0),
+    ]  # fmt: skip
+    assert made[1].left_out == {"d": "has 10 rows, a forecast reads 24"}
     table = pd.concat([pd.read_parquet(chunk.part) for chunk in chunks], ignore_index=True)
-    pd.testing.assert_frame_equal(table[whole.columns], whole)
+    table["fallback"] = table["fallback"].fillna("")
+    pd.testing.assert_frame_equal(table[whole.columns], whole, check_dtype=False)
     assert set(table["data_sha256"]) == {seen.sha256}
     assert "created_at" not in table  # which is known once all parts are there
 

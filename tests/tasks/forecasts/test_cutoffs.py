@@ -93,7 +93,7 @@ def test_rows_are_stale_only_beyond_the_age_allowed():
         check_age(last, last + pd.Timedelta("37h"), limit, "rows.csv")
 
 
-def test_series_that_ended_or_just_began_are_left_out_with_the_reason(forecaster):
+def test_series_that_ended_are_left_out_with_the_reason(forecaster):
     config = ForecastConfig()
     rows = pd.concat(
         [
@@ -105,20 +105,15 @@ def test_series_that_ended_or_just_began_are_left_out_with_the_reason(forecaster
         ignore_index=True,
     )
     kept, left_out = current_series(rows, forecaster, config, NEWEST)
-    assert set(kept["unique_id"]) == {"current", "late"}
-    assert left_out == {
-        "ended": "ended at 2024-01-05 17:00:00",
-        "young": "has 23 rows, a forecast reads 24",
-    }
-    assert set(forecaster.predict(kept)["unique_id"]) == {"current", "late"}
+    assert set(kept["unique_id"]) == {"current", "late", "young"}
+    assert left_out == {"ended": "ended at 2024-01-05 17:00:00"}
+    made = forecaster.predict(kept)
+    assert made.attrs["left_out"] == {"young": "has 23 rows, a forecast reads 24"}
+    assert set(made.loc[made["fallback"] != "", "unique_id"]) == {"young"}
     kept, left_out = current_series(rows, forecaster, ForecastConfig(max_age="4h"), NEWEST)
-    assert set(kept["unique_id"]) == {"current"}
+    assert set(kept["unique_id"]) == {"current", "young"}
 
 
 def test_a_chunk_may_hold_no_series_that_can_be_forecast(forecaster):
-    rows = series("young", 12)
-    kept, left_out = current_series(rows, forecaster, ForecastConfig(), rows["ds"].max())
-    assert left_out == {"young": "has 12 rows, a forecast reads 24"}
-    assert kept.empty
     kept, left_out = current_series(series("old", 120), forecaster, ForecastConfig(), LATER)
     assert left_out == {"old": "ended at 2024-01-05 23:00:00"}  # newer rows are in other chunks

@@ -58,7 +58,7 @@ def played(frame: pd.DataFrame, *names: str) -> tuple[list[Played], Stream, Mode
     )
     models = Models(stream, CONFIG.split, CONFIG)
     first, _, _ = models.first()
-    scales = stream.scales(models.informer.target_std, CONFIG.frame.season)
+    scales = stream.scales(models.informer.deviations(stream.panel), CONFIG.frame.season)
     policies = read_policies(names, CONFIG)
     return [play(p, first, stream, scales, models, CONFIG) for p in policies], stream, models
 
@@ -121,7 +121,7 @@ def test_errors_are_those_of_the_forecasts_against_what_came_in_the_first_models
     for one in found:
         table = one.forecasts.merge(rows(), on="ds", suffixes=("", "_came"))
         np.testing.assert_array_equal(table["y"], table["y_came"])
-        error = (table["y_hat"] - table["y"]).abs() / models.informer.target_std[0]
+        error = (table["y_hat"] - table["y"]).abs() / models.informer.scales.deviation[0, 0]
         assert outcome_of(one).mae == pytest.approx(error.mean())
         inside = table["y"].between(table["y_hat_q10"], table["y_hat_q90"])
         assert outcome_of(one).coverage == pytest.approx(inside.mean())
