@@ -73,6 +73,8 @@ def panel_of(world: World, rng: np.random.Generator) -> Panel:
     return Panel(
         ids=tuple(f"s{i:04d}" for i in range(world.n_series)),
         bounds=bounds,
+        owner=np.arange(world.n_series),
+        lags=np.zeros(world.n_series, dtype="timedelta64[ns]"),
         grid=pd.date_range("2024-01-01", periods=N_STEPS + 1, freq="h"),
         steps=steps,
         values=np.zeros((len(steps), 1)),
@@ -103,7 +105,7 @@ def windows_of(world: World, qualities: dict[str, float], seed: int) -> pd.DataF
         own = quality * (1 + OWN) - 1  # what is left for a model's own errors
         assert own >= 0
         error = unforeseen + math.sqrt(own) * noise(world, world.memory, rng)[series, steps]
-        log = OriginLog(panel, FRAME, panel.grid, np.ones(1), P)  # churn is not looked at
+        log = OriginLog(panel, FRAME, panel.grid, np.ones((world.n_series, 1)), P)  # churn is not looked at
         log.add(origins, truth, error[..., None])
         tables.append(log.windows().assign(model=name, churn=0.0))
     return pd.concat(tables, ignore_index=True)

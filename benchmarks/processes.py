@@ -41,7 +41,7 @@ def history(attn: str, distil: bool, how: str) -> tuple[EpochRecord, ...]:
     sizes = {name: getattr(model, name) for name in ("seq_len", "label_len", "pred_len")}
     train, val = (
         panel.windows(
-            panel.fit_scaler(boundary),
+            scales_of(fit_scales(panel, boundary, FRAME, model.seq_len), panel, model.seq_len),
             panel.marks(FRAME, model.embed),
             panel.origins(between, model.seq_len, model.pred_len, at_most=5_000),
             n_targets=1,

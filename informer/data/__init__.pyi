@@ -50,6 +50,8 @@ from .step import (
 )
 from .times import (
     as_kept as as_kept,
+    as_written as as_written,
+    border_text as border_text,
     border_time as border_time,
     dates_in as dates_in,
     for_regular as for_regular,

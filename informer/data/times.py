@@ -23,7 +23,8 @@ from informer.errors import ConfigError, FrameError, TimesError
 from informer.frequency import counts_days, is_end, pandas_offset
 
 __all__ = [
-    "as_kept", "border_time", "dates_in", "for_regular", "frame_times", "kept_times", "local_texts", "on_clock", "shown",
+    "as_kept", "as_written", "border_text", "border_time", "dates_in", "for_regular",
+    "frame_times", "kept_times", "local_texts", "on_clock", "shown",
 ]  # fmt: skip
 
 UTC = "UTC"
@@ -139,6 +140,14 @@ def kept_times(times: pd.DatetimeIndex, config: FrameConfig) -> pd.DatetimeIndex
     return times
 
 
+def as_written(rows: pd.DataFrame, config: FrameConfig) -> pd.DataFrame:
+    """Regular rows with their times as a source of this configuration writes them, all naive."""
+    if not isinstance(rows[config.time_column].dtype, pd.DatetimeTZDtype):
+        return rows
+    walls = on_clock(pd.DatetimeIndex(frame_times(rows, config)), config)
+    return rows.assign(**{config.time_column: walls})
+
+
 def for_regular(config: FrameConfig) -> FrameConfig:
     """A frame's configuration for rows that are regular already, which say their clock themselves.
 
@@ -171,6 +180,12 @@ def border_time(text: str, name: str, config: FrameConfig) -> pd.Timestamp:
         raise ConfigError(
             f"{name} is {text!r}, which is not a time; write it as 2013-09-01 or 2013-09-01 06:00."
         ) from error
+
+
+def border_text(time: pd.Timestamp, config: FrameConfig) -> str:
+    """A time of the library as `border_time` reads it."""
+    is_local = config.naive == "local" and not counts_days(config.freq)
+    return f"{time.isoformat()}Z" if is_local else time.isoformat()
 
 
 def on_clock(times: pd.DatetimeIndex, config: FrameConfig) -> pd.DatetimeIndex:

@@ -10,6 +10,7 @@ import pandas as pd
 from prefect import task
 from prefect.artifacts import create_markdown_artifact, create_table_artifact
 
+from informer.data import border_time
 from informer.evaluation import Rolled, roll, summarize
 from informer.forecaster import Forecaster
 from informer.frequency import pandas_offset
@@ -130,8 +131,9 @@ def _compared(served: Served, prepared: Prepared, config: RunConfig, home: Home)
     compared = made_comparable(
         served.forecaster, config.forecaster_for(split), prepared.raw.path, contract
     )
-    reason, val = compared.reason, served.forecaster.config.val
-    if not reason and isinstance(val, str) and pd.Timestamp(val) > split.test_start:
+    reason, fitted = compared.reason, served.forecaster.config
+    val = border_time(fitted.val, "val", fitted.frame) if isinstance(fitted.val, str) else None
+    if not reason and val is not None and val > split.test_start:
         reason = (
             f"it was trained on rows up to {val}, and the test rows begin at {split.test_start}"
         )

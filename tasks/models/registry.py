@@ -26,7 +26,7 @@ from prefect.cache_policies import NO_CACHE
 
 import informer
 from informer.config import FrameConfig
-from informer.data import for_regular, frame_times, until_last_target
+from informer.data import as_kept, as_written, for_regular, frame_times, until_last_target
 from informer.estimators import CLASSICAL, LIBRARY
 from informer.forecaster import Forecaster
 from tasks.models.aliases import CHALLENGER, champion_version
@@ -181,8 +181,8 @@ def _logged(
     soon as a column holds no fraction. Which columns there are stands in the metadata.
     """
     rows = read_rows(prepared)
-    example = _latest(rows, forecaster)
-    forecast = forecaster.predict_all(example)
+    example = as_written(_latest(rows, forecaster), forecaster.config.frame)
+    forecast = as_kept(forecaster.predict_all(example))
     require_finite(model_dir, forecast, name)
     about = {"estimator": forecaster.estimator, "data_sha256": prepared.raw.sha256}
     with resumed_run(run_id, home), _importable_code() as code_paths:
@@ -277,7 +277,7 @@ def _importable_code() -> Iterator[list[str]]:
 
 def _log_lineage(prepared: Prepared, rows: pd.DataFrame, frame: FrameConfig, name: str) -> None:
     """Which data the active run trained on and was judged by."""
-    times = frame_times(rows, frame)
+    times, rows = frame_times(rows, frame), as_written(rows, frame)
     parts = {
         "training": rows[times < prepared.split.val_start],
         "validation": rows[

@@ -11,7 +11,7 @@ from prefect import get_run_logger, task
 from prefect.cache_policies import NO_CACHE
 
 from informer.config import FrameConfig
-from informer.data import frame_times, long_targets
+from informer.data import border_time, frame_times, long_targets
 from informer.evaluation import forecast_churn, joined, realized_errors, scored, train_scales
 from tasks.forecasts import by_model, known_rows, last_made
 from tasks.models import require_champion
@@ -109,7 +109,9 @@ def watched(
     fitted = served.forecaster.config
     rows = known_rows(read_rows(prepared), config.frame, as_of)
     val = fitted.val
-    train_end = pd.Timestamp(val) if isinstance(val, str) else prepared.split.val_start
+    train_end = prepared.split.val_start
+    if isinstance(val, str):
+        train_end = border_time(val, "val", fitted.frame)
     return Watched(
         rows=rows,
         frame=fitted.frame,

@@ -18,7 +18,7 @@ from pydantic import Field, ValidationError, model_validator
 from pydantic_core import ErrorDetails
 
 from informer.config import ForecasterConfig, FrameConfig, InformerConfig, TrainingConfig
-from informer.data import Split, SplitConfig
+from informer.data import Split, SplitConfig, border_text
 from informer.errors import ConfigError
 from informer.network import NetworkConfig
 from tasks.settings import retired
@@ -104,7 +104,7 @@ class RunConfig(Section):
 
     def forecaster_for(self, split: Split) -> ForecasterConfig:
         """The library's configuration for a split of the data at hand."""
-        return self.forecaster(split.val_start.isoformat())
+        return self.forecaster(border_text(split.val_start, self.frame))
 
     def parts(self, *names: str) -> dict[str, Any]:
         """Sections as plain values, such as a key of what depends on them is made of."""

@@ -73,9 +73,11 @@ def test_before_any_actual_it_says_so_and_still_looks_for_drift(before, home):
 def test_the_metrics_are_those_of_a_join_by_hand(found, home):
     rows = hand_join(home)
     served = require_champion(load_config("tiny", TINY[1:], conf_dir=home.conf_dir), home)
-    std = dict(zip(["temp", "wind"], served.forecaster.target_std, strict=True))
+    scales = served.forecaster.scales
+    names = [f"{series}/{name}" for series in scales.ids for name in ("temp", "wind")]
+    std = dict(zip(names, scales.deviation.ravel(), strict=True))
     error = (rows["y_hat"] - rows["y"]).abs()
-    scaled = error / rows["unique_id"].str.split("/").str[1].map(std)
+    scaled = error / rows["unique_id"].map(std)
     inside = (rows["y"] >= rows["y_hat_q10"]) & (rows["y"] <= rows["y_hat_q90"])
     assert len(rows) == 4 * len(CUTOFFS) * 6
     assert (found["n_forecasts"], found["n_scored"]) == (len(CUTOFFS) + 1, len(CUTOFFS))

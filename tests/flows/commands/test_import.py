@@ -65,8 +65,8 @@ def test_a_checkpoint_is_registered_scaled_calibrated_and_scored(
     rows = pd.read_csv(home.root / "load.csv")
     n_train = int(0.7 * 700)
     train = rows[COLUMNS][:n_train].to_numpy()
-    np.testing.assert_allclose(forecaster.scaler.mean, train.mean(axis=0))
-    np.testing.assert_allclose(forecaster.scaler.std, train.std(axis=0))
+    np.testing.assert_allclose(forecaster.scales.center[0], train.mean(axis=0))
+    np.testing.assert_allclose(forecaster.scales.spread[0], train.std(axis=0))
     weights = forecaster.predictor.models[0].state_dict()
     given = {k: v for k, v in flags.items() if k not in ("data", "data_path")}
     for name, value in load_reference_checkpoint(checkpoint, given).state_dict().items():

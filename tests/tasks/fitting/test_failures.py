@@ -98,7 +98,7 @@ def test_the_commonest_reason_is_told_though_its_numbers_differ(home):
 
 def panel_and(config):
     panel = regular_panel(regular_frame(weather(), config.frame), config.frame)
-    return panel, config.split.resolve(panel.grid[0], panel.grid[-1], config.frame.freq)
+    return panel, config.split.resolve(panel.grid[0], panel.grid[-1], config.frame)
 
 
 def configured(home, space: str, n_trials: int = 3):
