@@ -105,7 +105,9 @@ def windows_of(world: World, qualities: dict[str, float], seed: int) -> pd.DataF
         own = quality * (1 + OWN) - 1  # what is left for a model's own errors
         assert own >= 0
         error = unforeseen + math.sqrt(own) * noise(world, world.memory, rng)[series, steps]
-        log = OriginLog(panel, FRAME, panel.grid, np.ones((world.n_series, 1)), P)  # churn is not looked at
+        log = OriginLog(
+            panel, FRAME, panel.grid, np.ones((world.n_series, 1)), P
+        )  # churn is not looked at
         log.add(origins, truth, error[..., None])
         tables.append(log.windows().assign(model=name, churn=0.0))
     return pd.concat(tables, ignore_index=True)

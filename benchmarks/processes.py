@@ -18,7 +18,7 @@ from harness import print_table, write_results
 from series import CONFIG, FRAME, rows
 
 from informer.config import InformerConfig
-from informer.data import regular_panel
+from informer.data import fit_scales, regular_panel, scales_of
 from informer.nn import Informer
 from informer.training import EpochRecord, fit
 

@@ -29,7 +29,7 @@ from informer.data import (
     scales_of,
     shown,
 )
-from informer.errors import ConfigError, FrameError
+from informer.errors import ConfigError
 from informer.estimators import (
     LINEAR_WEIGHT,
     Baseline,

@@ -115,5 +115,5 @@ def test_series_that_ended_are_left_out_with_the_reason(forecaster):
 
 
 def test_a_chunk_may_hold_no_series_that_can_be_forecast(forecaster):
-    kept, left_out = current_series(series("old", 120), forecaster, ForecastConfig(), LATER)
+    _kept, left_out = current_series(series("old", 120), forecaster, ForecastConfig(), LATER)
     assert left_out == {"old": "ended at 2024-01-05 23:00:00"}  # newer rows are in other chunks
