@@ -25,6 +25,7 @@ from great_expectations.data_context.types.base import (
     ProgressBarsConfig,
 )
 
+from informer.data import LARGEST
 from tasks.rows.contract import Contract
 from tasks.rows.expectations import (
     ExpectColumnTimesToBeOnGrid,
@@ -127,9 +128,10 @@ def _measurement_rules(name: str, contract: Contract, id_column: str | None) -> 
         for place, rule in (("outside", column.outliers), ("inside", column.sentinels))
         if rule == "missing"
     ]
-    noun = "values are too large for that"
+    noun = "values are larger; correct them, or set the column's sentinels to missing"
     # A warning would let a training go on that can only end in numbers that are none.
-    told = _told("square", name, "the squares of all values to have a sum", noun, "critical")
+    expected = f"no value beyond {LARGEST:g}, the square of which cannot be computed with"
+    told = _told("square", name, expected, noun, "critical")
     bounds = {"min_value": column.min, "max_value": column.max}
     rules: list[Any] = [
         ExpectColumnValuesToHaveSquares(column=name, blanked=blanked, **bounds, **told)
