@@ -167,7 +167,7 @@ def test_a_search_goes_on_after_trials_that_diverge(home, capsys):
     client = mlflow.MlflowClient(home.tracking_uri)
     tuned = client.get_run(record["run_id"]).data
     assert tuned.params["tuned.train.learning_rate"] == "0.001"
-    assert int(tuned.tags["study_trials"]) == 4
+    assert 1 <= int(tuned.tags["study_trials"]) <= 4  # of the draws, up to twice as many
 
 
 def test_a_search_in_which_every_trial_diverges_ends_with_one_line(home, state, capsys):
