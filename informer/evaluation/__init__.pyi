@@ -20,7 +20,10 @@ from .explain import (
     explain_change as explain_change,
 )
 from .harm import Harmed as Harmed, find_harmed as find_harmed
-from .metrics import summarize as summarize
+from .metrics import (
+    summarize as summarize,
+    worst_tenth as worst_tenth,
+)
 from .realized import (
     joined as joined,
     realized_errors as realized_errors,

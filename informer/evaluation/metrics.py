@@ -5,11 +5,16 @@ N windows   P pred_len   C targets   S series   Q quantiles
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-__all__ = ["interval_places", "mean_difference", "score_table", "seasonal_differences", "summarize"]
+__all__ = [
+    "interval_places", "mean_difference", "score_table", "seasonal_differences", "summarize",
+    "worst_tenth",
+]  # fmt: skip
 
 INTERVAL = (0.1, 0.9)
 MEANS = ["mse", "mae", "mae_units", "mase", "coverage", "width", "quantile_loss", "size"]
@@ -134,6 +139,32 @@ def _mean(values: Array, n: npt.NDArray[np.int64]) -> Array:
 
 def _with_wql(table: pd.DataFrame) -> pd.DataFrame:
     return table.assign(wql=table["quantile_loss"] / table["size"].where(table["size"] > 0))
+
+
+def worst_tenth(scores: pd.DataFrame) -> pd.DataFrame:
+    """How the series fare that a mean over all of them hides.
+
+    Args:
+        scores: a score table with the column `model`.
+
+    Returns:
+        model, mae_worst: the mean `mae` of the tenth of the series with the largest one; and
+        coverage_worst: the mean coverage of the tenth with the lowest one. Each series counts once,
+        and one series at least is looked at.
+    """
+    by_series = summarize(scores, ["model", "unique_id"])
+    by_series = by_series[by_series["n"] > 0]
+    rows = []
+    for model, own in by_series.groupby("model", sort=False):
+        n = math.ceil(len(own) / 10)
+        rows.append(
+            {
+                "model": model,
+                "mae_worst": own["mae"].nlargest(n).mean(),
+                "coverage_worst": own["coverage"].nsmallest(n).mean(),
+            }
+        )
+    return pd.DataFrame(rows, columns=["model", "mae_worst", "coverage_worst"])
 
 
 def summarize(scores: pd.DataFrame, by: list[str]) -> pd.DataFrame:

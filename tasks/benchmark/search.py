@@ -59,20 +59,10 @@ def search(
                 raise optuna.TrialPruned
 
         try:
-            candidate = config.with_values(values).forecaster_for(split)
-        except ConfigError as error:
+            _fit(known, config, values, split, on_epoch)
+        except TrialFailed as error:
             reasons.append(str(error))
-            raise TrialFailed(str(error)) from error
-        try:
-            Forecaster.fit(known, candidate, on_epoch=on_epoch)
-        except optuna.TrialPruned:
             raise
-        except Exception as error:
-            reason = failure_of(error)
-            if reason is None:
-                raise
-            reasons.append(reason)
-            raise TrialFailed(reason) from error
         return min(filter(math.isfinite, losses), default=math.nan)  # a NaN is no result
 
     minutes = config.tune.timeout_minutes
@@ -81,9 +71,40 @@ def search(
         catch=(TrialFailed,),
     )  # fmt: skip
     if not study.get_trials(states=(TrialState.COMPLETE,)):
-        why = f", the last because {reasons[-1].rstrip('.')}" if reasons else ""
-        raise TrainingError(
-            f"no trial of the search at horizon {config.model.pred_len} completed{why}. Correct "
-            "tune.space or the configuration."
-        )
+        raise _none_completed(config, reasons)
     return dict(study.best_params)
+
+
+def _fit(
+    known: pd.DataFrame,
+    config: RunConfig,
+    values: dict[str, Any],
+    split: Split,
+    on_epoch: Callable[[EpochRecord], None],
+) -> None:
+    """Train with suggested values.
+
+    Raises:
+        TrialFailed: they do not work.
+    """
+    try:
+        candidate = config.with_values(values).forecaster_for(split)
+    except ConfigError as error:
+        raise TrialFailed(str(error)) from error
+    try:
+        Forecaster.fit(known, candidate, on_epoch=on_epoch)
+    except optuna.TrialPruned:
+        raise
+    except Exception as error:
+        reason = failure_of(error)
+        if reason is None:
+            raise
+        raise TrialFailed(reason) from error
+
+
+def _none_completed(config: RunConfig, reasons: list[str]) -> TrainingError:
+    why = f", the last because {reasons[-1].rstrip('.')}" if reasons else ""
+    return TrainingError(
+        f"no trial of the search at horizon {config.model.pred_len} completed{why}. Correct "
+        "tune.space or the configuration."
+    )

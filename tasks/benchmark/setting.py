@@ -18,7 +18,14 @@ from informer.data import Panel, Split, frame_times, regular_frame, regular_pane
 from informer.errors import ConfigError
 from informer.estimators import CLASSICAL, Baseline, require_library
 from tasks.benchmark.source import Foreign, name_of, read_foreign
-from tasks.rows import find_dataset, layout_of, missing_by_contract, read, read_contract
+from tasks.rows import (
+    find_dataset,
+    layout_of,
+    missing_by_contract,
+    read,
+    read_contract,
+    refuse_sentinels,
+)
 from tasks.settings import Home, RunConfig, load_config, with_relatives
 
 __all__ = ["INFORMER", "PARTS", "Options", "Setting", "prepare"]
@@ -115,6 +122,7 @@ def prepare(options: Options, home: Home) -> Setting:
     asked = _overrides(options)
     config = load_config(conf, () if source else asked, conf_dir=home.conf_dir)
     warnings: tuple[str, ...] = ()
+    contract = None
     if source is None:
         source = config.data.source
         contract = read_contract(home.conf_dir / config.data.contract)
@@ -125,6 +133,7 @@ def prepare(options: Options, home: Home) -> Setting:
         config, warnings = _settle(conf, foreign, asked, home)
         raw = foreign.rows
     rows = regular_frame(raw, config.frame)
+    refuse_sentinels(rows, config.frame, contract)
     panel = regular_panel(rows, config.frame)
     setting = Setting(
         conf=options.conf,

@@ -196,7 +196,7 @@ def _commonest(queue: Queue) -> str:
     kinds = Counter(re.sub(r"[\d.e+-]*\d", "#", reason) for reason in reasons)
     kind, count = kinds.most_common(1)[0]
     example = next(r for r in reasons if re.sub(r"[\d.e+-]*\d", "#", r) == kind)
-    return f": {count} of {len(reasons)} that failed did so as this one: {example.rstrip('.')}"
+    return f": {count} of {len(reasons)} failed alike, as this one: {example.rstrip('.')}"
 
 
 def _table(queue: Queue) -> list[dict[str, Any]]:

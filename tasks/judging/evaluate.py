@@ -16,7 +16,7 @@ from informer.config import ForecasterConfig
 from informer.data import Split
 from informer.errors import FrameError
 from informer.estimators import CLASSICAL, Baseline, require_library
-from informer.evaluation import pooled, summarize
+from informer.evaluation import pooled, summarize, worst_tenth
 from informer.forecaster import Forecaster
 from tasks.fitting import Trained
 from tasks.judging.comparable import Compared, made_comparable
@@ -41,7 +41,7 @@ __all__ = [
 
 CHALLENGER_NAME, CHAMPION_NAME = "informer", "champion"
 ERRORS = ("mse", "mae", "mae_units", "mase", "coverage", "width", "wql")
-METRICS = (*ERRORS, "churn")
+METRICS = (*ERRORS, "churn", "mae_worst", "coverage_worst")
 
 
 @dataclass(frozen=True)
@@ -58,8 +58,9 @@ class Evaluation:
     """Errors on the test rows, all on the same windows and in the same units.
 
     Attributes:
-        metrics: model to `METRICS`, errors, width and churn in units of the train rows' deviation
-            (`mae_units` in the data's own); the models are `informer`, each baseline and, where it
+        metrics: model to `METRICS`, errors, width and churn in units of the deviation of each
+            series' train rows (`mae_units` in the data's own); `mae_worst` and `coverage_worst` are
+            of the tenth of the series that fares worst; the models are `informer`, each baseline and, where it
             can be compared, `champion`. A churn that cannot be measured is NaN; the errors of a
             model with a forecast that is no finite number are infinite.
         losses: Parquet file of the table of windows, see `informer.evaluation.windows`.
@@ -228,10 +229,16 @@ def score_rows(
 
 def metrics_of(found: Backtest) -> dict[str, dict[str, float]]:
     """Model to `METRICS` over all windows, steps and targets."""
-    table = _with_churn(found, ["model"]).set_index("model")
+    table = _by_model(found).set_index("model")
     return {
         str(model): {name: float(row[name]) for name in METRICS} for model, row in table.iterrows()
     }
+
+
+def _by_model(found: Backtest) -> pd.DataFrame:
+    """The errors by model, with those of the tenth of the series that fares worst."""
+    worst = worst_tenth(found.scores)
+    return _with_churn(found, ["model"]).merge(worst, on="model", how="left")
 
 
 def _with_churn(found: Backtest, by: list[str]) -> pd.DataFrame:
@@ -247,7 +254,7 @@ def report(found: Backtest, run_id: str, folder: Path, home: Home) -> None:
     judged = str(found.scores["model"].iloc[0])
     tables = {
         "scores": found.scores,
-        "by-model": _with_churn(found, ["model"]),
+        "by-model": _by_model(found),
         "by-series": _with_churn(found, ["model", "unique_id"]),
         "by-step": summarize(found.scores, ["model", "step"]),
         "by-cutoff": _by_cutoff(found),

@@ -26,6 +26,7 @@ from informer.interop import NETWORK_FLAGS, config_from_flags
 from informer.training import has_gpu
 from tasks.reference.flags import DATASETS, Flags
 from tasks.reference.source import Source, gaps, read_rolling_rows, read_source
+from tasks.rows import refuse_sentinels
 from tasks.settings import Home
 
 __all__ = ["Experiment", "make_experiment", "setting_of", "training_config"]
@@ -82,6 +83,7 @@ def make_experiment(flags: Flags, home: Home) -> Experiment:
     source = read_source(flags, home)
     frame = _frame_config(flags, source)
     rows = regular_frame(source.rows, frame)
+    refuse_sentinels(rows, frame)
     panel = regular_panel(rows, frame)
     split = split_config(flags.data).resolve(panel.grid[0], panel.grid[-1], frame)
     n_val = int(((panel.grid >= split.val_start) & (panel.grid < split.test_start)).sum())

@@ -28,7 +28,10 @@ from .reads import (
     newest_read as newest_read,
 )
 from .rules import run_suites as run_suites
-from .sentinels import missing_by_contract as missing_by_contract
+from .sentinels import (
+    missing_by_contract as missing_by_contract,
+    refuse_sentinels as refuse_sentinels,
+)
 from .sources import (
     Snapshot as Snapshot,
     load as load,

@@ -258,8 +258,7 @@ class ExpectColumnValuesToBeMeasurements(BatchExpectation):  # type: ignore[misc
             "success": is_kept,
             "result": {
                 "observed_value": found["reason"],
-                "unexpected_count": found["count"],
-                "partial_unexpected_index_list": found["at"],
+                "details": {"count": found["count"], "at": found["at"]},
             },
         }
 

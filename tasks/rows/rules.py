@@ -26,7 +26,7 @@ from great_expectations.data_context.types.base import (
 )
 
 from informer.config import FrameConfig
-from informer.data import frame_times
+from informer.data import LARGEST, frame_times
 from informer.errors import FrameError, TimesError
 from tasks.rows.contract import Contract, readable_numbers
 from tasks.rows.expectations import (
@@ -170,9 +170,10 @@ def _measurement_rules(name: str, contract: Contract, id_column: str | None) -> 
         for place, rule in (("outside", column.outliers), ("inside", column.sentinels))
         if rule == "missing"
     ]
-    noun = "values are too large for that"
+    noun = "values are larger; correct them, or set the column's sentinels to missing"
     # A warning would let a training go on that can only end in numbers that are none.
-    told = _told("square", name, "the squares of all values to have a sum", noun, "critical")
+    expected = f"no value beyond {LARGEST:g}, the square of which cannot be computed with"
+    told = _told("square", name, expected, noun, "critical")
     bounds = {"min_value": column.min, "max_value": column.max}
     rules: list[Any] = [
         ExpectColumnValuesToHaveSquares(column=name, blanked=blanked, **bounds, **told)

@@ -13,10 +13,12 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from informer.config import FrameConfig
 from informer.data import find_sentinels, is_code
+from informer.errors import FrameError
 from tasks.rows.contract import ColumnContract, Contract, out_of_range, readable_numbers
 
-__all__ = ["ColumnSentinels", "missing_by_contract", "sentinels_of"]
+__all__ = ["ColumnSentinels", "missing_by_contract", "refuse_sentinels", "sentinels_of"]
 
 SHOWN_SERIES = 3
 
@@ -165,3 +167,31 @@ def _blank(
     if column.sentinels == "missing":
         blank |= sentinels_of(numbers, series, column.min, column.max).mask
     return blank
+
+
+def refuse_sentinels(
+    rows: pd.DataFrame, frame: FrameConfig, contract: Contract | None = None
+) -> None:
+    """Refuse rows with values that cannot be measurements, where no contract was checked before.
+
+    Args:
+        rows: regular rows.
+        frame: which of their columns are read.
+        contract: of the rows, whose bounds and words (`sentinels: keep`) hold; None: there is none.
+
+    Raises:
+        FrameError: there is such a value; the message names it, its column and its time.
+    """
+    series = None if frame.id_column is None else rows[frame.id_column]
+    for name in frame.channels:
+        column = None if contract is None else contract.columns.get(name)
+        low, high = (None, None) if column is None else (column.min, column.max)
+        found = sentinels_of(rows[name], series, low, high)
+        is_kept = column is not None and column.sentinels == "keep"
+        wild = found.overflowing if is_kept else found.mask
+        if wild.any() or (found.underflows and not is_kept):
+            first = f", first at {rows.loc[wild, frame.time_column].iloc[0]}" if wild.any() else ""
+            raise FrameError(
+                f"column {name!r}: {found.reason}{first}. Correct these values, or leave their "
+                "cells empty."
+            )

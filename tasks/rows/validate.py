@@ -104,12 +104,14 @@ def _rule_result(
 ) -> RuleResult:
     told, result = outcome.told, outcome.result
     details = result.get("details") or {}
-    if details:
+    if "rows" in details:
         rows = [OffendingRow(s, t, f"{n} steps") for s, t, n in details["rows"][:MAX_ROWS]]
     else:
-        labels = (result.get("partial_unexpected_index_list") or [])[:MAX_ROWS]
-        rows = [_row(frame, int(i), time_column, id_column, told["column"]) for i in labels]
-    n_unexpected = details.get("n_long", result.get("unexpected_count"))
+        labels = details.get("at") or result.get("partial_unexpected_index_list") or []
+        rows = [
+            _row(frame, int(i), time_column, id_column, told["column"]) for i in labels[:MAX_ROWS]
+        ]
+    n_unexpected = details.get("n_long", details.get("count", result.get("unexpected_count")))
     return RuleResult(
         rule=told["rule"],
         column=told["column"],

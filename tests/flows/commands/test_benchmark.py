@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 
 import numpy as np
@@ -300,3 +301,11 @@ def test_the_baselines_on_etth1_are_what_the_table_of_the_issue_says(etth1_path,
     assert found == {"seasonal_naive": (0.424, 0.389), "linear": (0.318, 0.361)}
     assert {r["n_windows"] for r in rows} == {2857}
     assert {r["data"] for r in rows} == {"ETTh1"}
+
+
+def test_a_seed_without_a_finite_error_is_shown_and_has_no_deviation():
+    from tasks.benchmark.run import _spread
+
+    for wild in (math.nan, math.inf):
+        assert math.isnan(_spread([0.4, wild, 0.5], "informer"))
+    assert _spread([0.4, 0.5], "informer") == pytest.approx(0.0707, abs=1e-3)

@@ -358,3 +358,19 @@ def test_the_documented_run_on_etth1(etth1_path, folder, monkeypatch, capsys):
     assert np.load(Path(done["results"]) / "pred.npy").shape == (2857, 24, 7)
     table = pd.read_csv(Path(done["results"]) / "forecast.csv")
     assert table["ds"].iloc[0] == "2018-06-26 20:00:00"
+
+
+@pytest.mark.parametrize("value", [1.7976931348623157e308, 9.969209968386869e36, -9999.0])
+def test_a_cell_that_cannot_be_a_measurement_ends_with_one_line_and_no_results(
+    folder, capsys, value
+):
+    table = load_table()
+    table.loc[60, "load"] = value
+    table.to_csv(folder / "data" / "load.csv", index=False)
+    assert main(["reference", *DATA, *SIZES, "--features", "S"]) == 1
+    told = capsys.readouterr().err
+    assert "cannot be measurements" in told
+    assert "2024-01-24 12:00:00" in told
+    assert "Traceback" not in told
+    assert not (folder / "results").exists()
+    assert not (folder / "checkpoints").exists()

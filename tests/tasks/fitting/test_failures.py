@@ -93,7 +93,7 @@ def test_the_commonest_reason_is_told_though_its_numbers_differ(home):
     queue.work(3, none_works)
     told = tune._commonest(queue)
     n = len(queue.failed())
-    assert told == f": {n} of {n} that failed did so as this one: the loss became nan in epoch 0"
+    assert told == f": {n} of {n} failed alike, as this one: the loss became nan in epoch 0"
 
 
 def panel_and(config):

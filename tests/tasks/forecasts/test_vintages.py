@@ -27,7 +27,7 @@ from tasks.forecasts.vintages import (
     stamp_parts,
     vintage_path,
 )
-from tasks.settings import StoreError, locked_draft
+from tasks.settings import PipelineError, StoreError, locked_draft
 
 N_STEPS = 6
 
@@ -320,3 +320,18 @@ def test_writing_never_touches_another_vintage(tmp_path):
     assert len(list_vintages(tmp_path)) == 3
     after = {p: hashlib.sha256(p.read_bytes()).hexdigest() for p in before}
     assert after == before
+
+
+@pytest.mark.parametrize("wild", [float("nan"), float("inf"), -float("inf")])
+@pytest.mark.parametrize("n_parts", [1, 3])
+def test_a_forecast_that_is_no_number_becomes_no_vintage_and_its_series_is_named(
+    tmp_path, wild, n_parts
+):
+    table = vintage("2024-01-05")
+    table.loc[4, "y_hat"] = wild
+    with pytest.raises(PipelineError, match="the forecast of x is not finite"):
+        write_vintage(table, tmp_path, n_parts)
+    assert list_vintages(tmp_path) == []
+    assert not list(tmp_path.glob("*.csv"))
+    write_vintage(vintage("2024-01-05"), tmp_path, n_parts)
+    assert len(list_vintages(tmp_path)) == 1

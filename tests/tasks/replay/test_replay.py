@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from informer.data import Split, regular_frame
-from informer.errors import ConfigError
+from informer.errors import ConfigError, EvidenceError
 from informer.evaluation import Stream
 from tasks.replay.advice import recommend
 from tasks.replay.engine import Played, play
@@ -250,3 +250,30 @@ def test_too_little_before_the_start_or_nothing_after_it_is_told():
         ConfigError, match=r"24 steps before .* are left to train, but a window needs 30"
     ):
         split_of(rows()[:144], CONFIG.split, CONFIG)
+
+
+@pytest.fixture(scope="module")
+def two_policies():
+    return played(rows(), "never", "2d")
+
+
+def test_a_policy_whose_forecasts_are_no_numbers_is_never_recommended(two_policies):
+    (first, second), stream, _ = two_policies
+    for wild in (np.nan, np.inf):
+        broken = replace(first, scores=first.scores.assign(mae=wild, mse=wild))
+        advice = recommend([broken, second], stream, 0.05)
+        assert advice.policy == second.policy
+        assert f"{first.policy}, whose forecasts are not all finite numbers" in advice.reason
+        also = replace(second, scores=second.scores.assign(mae=wild, mse=wild))
+        nothing = recommend([broken, also], stream, 0.05)
+        assert nothing.policy is None
+        assert "no policy forecasts finite numbers only" in nothing.reason
+
+
+def test_a_replay_of_which_no_first_model_can_serve_says_so(two_policies, monkeypatch):
+    _, stream, models = two_policies
+    judged, cost = models.judge(0, None)
+    held = replace(judged, ruling=replace(judged.ruling, serves="champion", reason="nothing"))
+    monkeypatch.setattr(Models, "judge", lambda *_: (held, cost))
+    with pytest.raises(EvidenceError, match="no model can serve the first cutoff: nothing"):
+        Models(stream, CONFIG.split, CONFIG).first()

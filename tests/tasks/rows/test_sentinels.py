@@ -7,9 +7,11 @@ import pandas as pd
 import pytest
 from pydantic import ValidationError
 
+from informer.config import FrameConfig
+from informer.errors import FrameError
 from tasks.rows.contract import ColumnContract, Contract
 from tasks.rows.report import report_markdown, report_message
-from tasks.rows.sentinels import missing_by_contract, sentinels_of
+from tasks.rows.sentinels import missing_by_contract, refuse_sentinels, sentinels_of
 from tasks.rows.validate import validate_frame
 
 pytestmark = pytest.mark.filterwarnings(
@@ -93,7 +95,7 @@ def test_a_value_whose_square_overflows_is_refused_whatever_the_contract_says(ch
     report = check(days({150: value}), contract(**y))
     assert not report.success
     assert ("y", "square") in broken(report)
-    assert "1 of 200 values are too large for that" in report_message(report)
+    assert "no value beyond 1e+150" in report_message(report)
 
 
 @pytest.mark.parametrize(
@@ -121,6 +123,16 @@ def test_what_is_made_missing_is_told_and_counts_as_a_gap(check):
     assert "-9999 (5 times) cannot be measurements" in page
     report = check(frame, contract(sentinels="missing", max_value_gap=4))
     assert broken(report) == {("y", "value gap")}
+
+
+def test_the_data_docs_show_the_rule_and_what_was_found(tmp_path, caplog):
+    report = validate_frame(
+        days({3: -9999.0}), contract(), time_column="ds", id_column=None, docs_dir=tmp_path
+    )
+    pages = [page.read_text() for page in report.docs_path.parent.glob("validations/**/*.html")]
+    assert any("y: expect every value to be a measurement" in page for page in pages)
+    assert any("-9999 (once) cannot be measurements" in page for page in pages)
+    assert not [record for record in caplog.records if record.levelname == "ERROR"]
 
 
 def test_what_is_kept_is_told_too(check):
@@ -179,3 +191,22 @@ def test_a_text_column_has_no_sentinels():
 def test_a_contract_written_before_reads_as_it_did(check):
     assert contract().columns["y"].sentinels == "refuse"
     assert check(days(), contract()).success
+
+
+FRAME = FrameConfig(time_column="ds", id_column=None, columns=("y",), target="y", freq="d")
+
+
+@pytest.mark.parametrize("value", [MAX, 9.969209968386869e36, -9999.0])
+def test_rows_without_a_contract_are_refused_by_name(value):
+    told = r"column 'y': .*\(once\) cannot be measurements.*, first at 2024-05-30"
+    with pytest.raises(FrameError, match=told):
+        refuse_sentinels(days({150: value}), FRAME)
+    refuse_sentinels(days(), FRAME)
+
+
+def test_the_words_of_a_contract_hold_where_it_is_not_checked():
+    refuse_sentinels(days({150: -9999.0}), FRAME, contract(sentinels="keep"))
+    refuse_sentinels(days({150: -9999.0}), FRAME, contract(min=-1e4, max=1e4))
+    for word in ({"sentinels": "keep"}, {"min": -1e4, "max": MAX}):
+        with pytest.raises(FrameError, match="cannot be measurements"):
+            refuse_sentinels(days({150: MAX}), FRAME, contract(**word))
