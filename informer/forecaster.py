@@ -31,6 +31,7 @@ from informer.data import (
 )
 from informer.errors import ConfigError
 from informer.estimators import (
+    FALLBACK,
     LINEAR_WEIGHT,
     Baseline,
     Calibration,
@@ -47,7 +48,6 @@ from informer.estimators import (
     train_networks,
 )
 from informer.horizons import (
-    FALLBACK,
     against,
     bounded,
     far_inputs,

@@ -16,14 +16,13 @@ import pandas as pd
 from informer.config import ForecasterConfig, FrameConfig
 from informer.data import Panel, Scales, future_times, horizon_rows, series_names
 from informer.errors import FrameError
-from informer.estimators import fall_back
+from informer.estimators import FALLBACK, fall_back
 
 __all__ = [
-    "FALLBACK", "Horizons", "against", "bounded", "far_inputs", "find_horizons", "forecast_table",
+    "Horizons", "against", "bounded", "far_inputs", "find_horizons", "forecast_table",
     "named", "none_forecast", "wild", "with_fallbacks",
 ]  # fmt: skip
 
-FALLBACK = "fallback"  # column of a forecast that names the baseline of a series that is too short
 # A value so many deviations outside what the train rows hold is no value of the same quantity.
 FAR_INPUT, FAR_FORECAST = 1e6, 100.0
 NAMED = 3  # series that an error names

@@ -121,7 +121,7 @@ def _impossible(
     """What is wrong with the observed values of a column of a series; empty where nothing is."""
     found = find_sentinels(values)
     if found:
-        return f"holds what cannot be a measurement in column {column!r}: {found.reason}"
+        return f"has impossible values: in column {column!r}, {found.reason}"
     frame = config.frame
     low, high = frame.min, frame.max
     if column in frame.targets and low is not None and (values < low).any():

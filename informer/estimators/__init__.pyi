@@ -13,6 +13,7 @@ from .calibration import (
 )
 from .ensemble import train_networks as train_networks
 from .fallback import (
+    FALLBACK as FALLBACK,
     Fallback as Fallback,
     fall_back as fall_back,
 )

@@ -17,6 +17,7 @@ __all__ = [
 ]  # fmt: skip
 
 INTERVAL = (0.1, 0.9)
+ROUNDING = 1e-12  # of a value
 MEANS = ["mse", "mae", "mae_units", "mase", "coverage", "width", "quantile_loss", "size"]
 
 Array = npt.NDArray[np.float64]
@@ -27,9 +28,12 @@ def seasonal_differences(
 ) -> tuple[Array, npt.NDArray[np.int64]]:
     """(C,) the sum of the absolute seasonal differences of (T, C) `values`, and their number.
 
-    Only pairs of observed values count.
+    Only pairs of observed values count. A difference that rounding can explain is none: MASE would
+    divide by it.
     """
-    difference = np.abs(values[season:] - values[:-season])
+    now, before = values[season:], values[:-season]
+    difference = np.abs(now - before)
+    difference[difference <= ROUNDING * np.maximum(np.abs(now), np.abs(before))] = 0.0
     paired = observed[season:] & observed[:-season]
     return np.where(paired, difference, 0.0).sum(axis=0), paired.sum(axis=0)
 

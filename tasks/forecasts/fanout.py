@@ -23,8 +23,8 @@ from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from informer.data import as_kept, local_texts
 from informer.errors import ConfigError
+from informer.estimators import FALLBACK
 from informer.forecaster import Forecaster
-from informer.horizons import FALLBACK
 from tasks.forecasts.chunks import read_groups
 from tasks.forecasts.vintages import require_finite
 from tasks.runs import RETRIES

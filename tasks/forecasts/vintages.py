@@ -25,7 +25,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from informer.horizons import FALLBACK
+from informer.estimators import FALLBACK
 from tasks.settings import Home, PipelineError, RunConfig, StoreError, locked_name, replaced
 
 __all__ = [

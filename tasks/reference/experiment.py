@@ -93,7 +93,7 @@ def make_experiment(flags: Flags, home: Home) -> Experiment:
         training=training_config(flags, 0),
         val=n_val,  # a count: a refit on more rows validates on its own last ones
     )
-    warnings = (*_ignored(flags), *source.warnings, *gaps(rows, frame.channels, source))
+    warnings = (*_ignored(flags), *source.warnings, *gaps(rows, frame.channels, source, flags.max_gap))
     rolling = read_rolling_rows(flags, source, home) if flags.is_rolling_predict else None
     made = Experiment(flags, source, config, rows, panel, split, rolling, warnings)
     if not len(made.test_origins):
@@ -180,6 +180,7 @@ def _frame_config(flags: Flags, source: Source) -> FrameConfig:
         freq=source.freq,
         time_zone=source.clock.zone,
         max_gap=flags.max_gap,
+        on_gap="split",
     )
 
 

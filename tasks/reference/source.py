@@ -134,16 +134,25 @@ def _warnings(column: str, clock: Clock, flags: Flags) -> tuple[str, ...]:
     return tuple(found)
 
 
-def gaps(rows: pd.DataFrame, columns: Sequence[str], source: Source) -> list[str]:
+def gaps(
+    rows: pd.DataFrame, columns: Sequence[str], source: Source, max_gap: int
+) -> list[str]:
     """What a person should know of the missing values of regular rows, column by column."""
     found: list[str] = []
     broken = [name for name in columns if rows[name].isna().any()]
     for name in broken[:TOLD]:
         missing = rows[name].isna()
         first = source.clock.show(rows.loc[missing, source.time_column]).iloc[0]
+        run = missing.groupby((~missing).cumsum()).cumsum().max()
+        what = "each is filled with the value before it, and is not scored"
+        if run > max_gap:
+            what = (
+                f"gaps of up to {max_gap} are filled with the value before them, and are not "
+                f"scored; no window crosses a longer one (the longest: {run})"
+            )
         found.append(
             f"{name!r} lacks {int(missing.sum())} of {len(rows)} values, the first at {first}: "
-            "each is filled with the value before it, and is not scored"
+            f"{what}"
         )
     if len(broken) > TOLD:
         found.append(

@@ -13,10 +13,11 @@ import pytest
 
 from informer.config import FrameConfig
 from informer.errors import ConfigError, FrameError
-from tasks.rows.contract import Contract, FormatContract, outliers_as_missing, read_contract
+from tasks.rows.contract import Contract, FormatContract, read_contract
 from tasks.rows.datasets import find_dataset, locate
 from tasks.rows.layout import Layout, layout_of, mend
 from tasks.rows.reads import newest_read, note_read
+from tasks.rows.sentinels import missing_by_contract
 from tasks.rows.sources import LOAD, _content, read, snapshot
 from tasks.rows.tables import read_table
 from tasks.rows.validate import validate_frame
@@ -227,7 +228,7 @@ def test_decimals_satisfy_a_contract_of_numbers(tmp_path):
     rows = days([Decimal("1.5"), None, Decimal("99")])
     report = validate_frame(rows, contract(), time_column="ds", id_column="id", docs_dir=tmp_path)
     assert report.success, report.broken
-    blanked, counts = outliers_as_missing(rows, contract())
+    blanked, counts = missing_by_contract(rows, contract(), "id")
     assert counts == {"y": 1}
     assert blanked["y"].isna().tolist() == [False, True, True]
 
