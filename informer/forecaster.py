@@ -27,7 +27,9 @@ from informer.data import (
     horizon_rows,
     regular_panel,
     scales_of,
+    series_names,
     shown,
+    unseen_series,
 )
 from informer.errors import ConfigError
 from informer.estimators import (
@@ -176,9 +178,10 @@ class Forecaster:
         """Forecast the `pred_len` steps after the last observed value of each target.
 
         Series that cannot be forecast are left out, one by one: `attrs["left_out"]` of the result
-        gives the reason of each. One that only has too few rows is forecast by a naive baseline
-        where it has enough rows for that. Then the result has the column `fallback`, which names
-        that baseline and is empty elsewhere.
+        gives the reason of each, and `attrs["unseen"]` names the series that the model was not
+        fitted on, which are scaled by their first rows. A series that only has too few rows is
+        forecast by a naive baseline, where it has enough for that. Then the result has the column
+        `fallback`, which names that baseline and is empty elsewhere.
 
         Args:
             frame: long frame as `fit` takes it, with at least `look_back` rows a series.
@@ -231,8 +234,19 @@ class Forecaster:
         table = shown(table, frame, self.config.frame)
         for name, reason in left_out.items():
             logger.info("series %r is not forecast by the model: it %s", name, reason)
-        table.attrs["left_out"] = left_out
+        table.attrs |= {"left_out": left_out, "unseen": self._unseen(panel, table)}
         return table
+
+    def _unseen(self, panel: Panel, table: pd.DataFrame) -> list[str]:
+        """The series of a forecast that are scaled by their first rows."""
+        unseen = set(unseen_series(self.scales, panel))
+        names = series_names(panel.ids, self.config.frame)
+        given = set(table["unique_id"])
+        return [
+            series
+            for series, own in zip(panel.ids, names, strict=True)
+            if series in unseen and given & set(own)
+        ]
 
     def forecast_from(self, panel: Panel, origins: Tensor) -> pd.DataFrame:
         """Forecast from any origins of a panel.

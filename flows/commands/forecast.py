@@ -43,7 +43,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _show(made: Forecast) -> None:
-    from tasks.forecasts import BY_MODEL
+    from tasks.forecasts import BY_MODEL, unseen_sentence
     from tasks.rows import left_out_lines
 
     console = Console(highlight=False, soft_wrap=True)
@@ -58,6 +58,8 @@ def _show(made: Forecast) -> None:
         )
     for values in made.values:
         console.print(values.sentence)
+    if made.unseen:
+        console.print(unseen_sentence(made.unseen))
     for sentence in left_out_lines(made.left_out, BY_MODEL):
         console.print(sentence)
 
@@ -72,6 +74,7 @@ def _record(made: Forecast) -> dict[str, Any]:
         "vintages": made.n_written,
         "caught_up": list(made.caught_up),
         "left_out": made.left_out,
+        "unseen": list(made.unseen),
         "values": [
             {
                 "cutoff": one.cutoff.isoformat(),

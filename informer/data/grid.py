@@ -181,7 +181,7 @@ def placed(
     offset = pandas_offset(freq)
     seen = slice(None) if usable is None else usable
     step = fixed_step(offset)
-    no_lags = np.zeros(n_series, dtype="timedelta64[ns]")
+    no_lags = np.zeros(n_series, dtype="timedelta64[us]")
     if step is None:
         base = _calendar_base(times[seen], codes[seen]) if base is None else base
         grid = pd.date_range(base, times[seen].max(), freq=offset)
@@ -193,7 +193,7 @@ def placed(
     lags = np.where(first == np.iinfo(np.int64).max, 0, first % step.value)
     steps, rest = np.divmod(apart - lags[codes], step.value)
     steps[(rest != 0) | (steps < 0)] = -1
-    return base, steps, lags.astype("timedelta64[ns]")
+    return base, steps, lags.astype("timedelta64[ns]").astype("timedelta64[us]")
 
 
 def _nanoseconds(apart: pd.TimedeltaIndex) -> Ints:

@@ -134,7 +134,7 @@ def _write(
         for start, length in zip(starts, lengths, strict=True):
             np.arange(start, start + length, dtype=np.int64).tofile(steps)
     return {
-        "ids": ids, "owner": owner, "lengths": lengths, "lags_ns": lags.astype(np.int64).tolist(),
+        "ids": ids, "owner": owner, "lengths": lengths, "lags_us": lags.astype(np.int64).tolist(),
         "grid": [str(min(ends)), str(max(ends))], "left_out": left_out,
     }  # fmt: skip
 
@@ -151,7 +151,7 @@ def _open(folder: Path, index: dict[str, Any], config: FrameConfig) -> Panel:
         ids=tuple(index["ids"]),
         bounds=bounds,
         owner=np.array(index["owner"], dtype=np.int64),
-        lags=np.array(index["lags_ns"], dtype="timedelta64[ns]"),
+        lags=np.array(index["lags_us"], dtype="timedelta64[us]"),
         left_out=index["left_out"],
         grid=pd.date_range(first, last, freq=pandas_offset(config.freq)),
         steps=np.memmap(folder / STEPS, dtype=np.int64, mode="c", shape=shape[:1]),

@@ -12,7 +12,9 @@ import numpy.typing as npt
 
 __all__ = ["FALLBACK", "FALLBACK_MIN", "Fallback", "fall_back"]
 
-FALLBACK = "fallback"  # column of a forecast that names the baseline; empty where the model forecast
+FALLBACK = (
+    "fallback"  # column of a forecast that names the baseline; empty where the model forecast
+)
 FALLBACK_MIN = 4  # observed values, of which three changes say how far the next one goes
 MIN_SEASONS = 2
 

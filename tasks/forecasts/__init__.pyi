@@ -17,6 +17,7 @@ from .forecast import (
     Forecast as Forecast,
     check_forecast as check_forecast,
     require_fresh as require_fresh,
+    unseen_sentence as unseen_sentence,
     write_forecast as write_forecast,
 )
 from .known import (

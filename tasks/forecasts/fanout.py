@@ -68,6 +68,7 @@ class Part:
         n_naive: those of them that are too short for the model, and have a naive forecast.
         cutoff: the last time that any of them saw; None where nothing was forecast.
         left_out: series that the model did not forecast, each with the reason.
+        unseen: series that the model was not fitted on, and that are scaled by their first rows.
     """
 
     n_rows: int
@@ -75,6 +76,7 @@ class Part:
     n_naive: int
     cutoff: pd.Timestamp | None
     left_out: dict[str, str]
+    unseen: tuple[str, ...] = ()
 
 
 def check_engine(config: ForecastConfig) -> None:
@@ -113,7 +115,7 @@ def forecast_chunk(chunk: Chunk) -> Part:
         )
     model = _forecaster(chunk.model)
     table = model.predict_all(read_groups(chunk.rows, chunk.groups))
-    left_out = dict(table.attrs.pop("left_out"))
+    left_out, unseen = dict(table.attrs.pop("left_out")), tuple(table.attrs.pop("unseen"))
     if table.empty:
         return Part(0, 0, 0, None, left_out)
     table = as_kept(table)
@@ -134,7 +136,7 @@ def forecast_chunk(chunk: Chunk) -> Part:
         ) from error
     names = table["unique_id"]
     n_naive = names[table[FALLBACK].ne("")].nunique() if FALLBACK in table else 0
-    return Part(len(table), names.nunique(), n_naive, table["cutoff"].max(), left_out)
+    return Part(len(table), names.nunique(), n_naive, table["cutoff"].max(), left_out, unseen)
 
 
 @lru_cache(maxsize=1)

@@ -53,11 +53,13 @@ __all__ = [
     "Forecast",
     "check_forecast",
     "require_fresh",
+    "unseen_sentence",
     "write_forecast",
 ]  # fmt: skip
 
 SHOWN_HORIZONS = 3
 BY_MODEL = "forecast by the model"
+SHOWN_UNSEEN = 5
 
 
 @dataclass(frozen=True)
@@ -74,6 +76,7 @@ class Forecast:
         n_written: vintages that were not there before.
         caught_up: cutoffs missed before, which this run forecast too; oldest first.
         left_out: series that the model did not forecast, each with the reason.
+        unseen: series that the model was not fitted on: their scale is that of their first rows.
         values: for `--as-of` and each missed cutoff, which values were used of rows that may have
             been revised since.
     """
@@ -86,6 +89,7 @@ class Forecast:
     n_written: int
     caught_up: tuple[str, ...]
     left_out: dict[str, str]
+    unseen: tuple[str, ...] = ()
     values: tuple[Values, ...] = ()
 
 
@@ -110,6 +114,10 @@ class _Vintage:
     @property
     def n_series(self) -> int:
         return sum(part.n_series for part in self.parts)
+
+    @property
+    def unseen(self) -> tuple[str, ...]:
+        return tuple(name for part in self.parts for name in part.unseen)
 
     @property
     def left_out(self) -> dict[str, str]:
@@ -207,6 +215,8 @@ def _forecast(
         get_run_logger().info(one.sentence)
     for sentence in left_out_lines(last.left_out, BY_MODEL):
         get_run_logger().warning(sentence)
+    if last.unseen:
+        get_run_logger().info(unseen_sentence(last.unseen))
     figure = _figure(last, served.forecaster.config.frame)
     if run_id is not None:
         with resumed_run(run_id, home):
@@ -220,6 +230,7 @@ def _forecast(
         n_written=sum(vintage.is_new for vintage in vintages),
         caught_up=tuple(vintage.cutoff.isoformat() for vintage in vintages[:-1]),
         left_out=last.left_out,
+        unseen=last.unseen,
         values=values,
     )
     create_markdown_artifact(
@@ -300,6 +311,14 @@ def _written(computed: list[tuple[Path, _Vintage]], asked: Values | None) -> lis
     ]
 
 
+def unseen_sentence(names: Sequence[str]) -> str:
+    """Which series the model was not fitted on; of many, the first are named."""
+    more = f" and {len(names) - SHOWN_UNSEEN:,} more" if len(names) > SHOWN_UNSEEN else ""
+    return (
+        f"new to the model, and scaled by their first rows: {', '.join(names[:SHOWN_UNSEEN])}{more}"
+    )
+
+
 def _markdown(vintages: list[_Vintage], version: str) -> str:
     lines = ["| cutoff | version | series | rows | file | |", "|---|---|--:|--:|---|---|"]
     lines += [
@@ -310,6 +329,7 @@ def _markdown(vintages: list[_Vintage], version: str) -> str:
     values = [vintage.values for vintage in vintages if vintage.values is not None]
     lines += ["", *(f"- {one.sentence}" for one in values)]
     lines += [f"- {sentence}" for sentence in left_out_lines(vintages[-1].left_out, BY_MODEL)]
+    lines += [f"- {unseen_sentence(vintages[-1].unseen)}"] if vintages[-1].unseen else []
     return "\n".join(lines)
 
 

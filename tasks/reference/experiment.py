@@ -93,7 +93,11 @@ def make_experiment(flags: Flags, home: Home) -> Experiment:
         training=training_config(flags, 0),
         val=n_val,  # a count: a refit on more rows validates on its own last ones
     )
-    warnings = (*_ignored(flags), *source.warnings, *gaps(rows, frame.channels, source, flags.max_gap))
+    warnings = (
+        *_ignored(flags),
+        *source.warnings,
+        *gaps(rows, frame.channels, source, flags.max_gap),
+    )
     rolling = read_rolling_rows(flags, source, home) if flags.is_rolling_predict else None
     made = Experiment(flags, source, config, rows, panel, split, rolling, warnings)
     if not len(made.test_origins):

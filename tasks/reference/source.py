@@ -134,9 +134,7 @@ def _warnings(column: str, clock: Clock, flags: Flags) -> tuple[str, ...]:
     return tuple(found)
 
 
-def gaps(
-    rows: pd.DataFrame, columns: Sequence[str], source: Source, max_gap: int
-) -> list[str]:
+def gaps(rows: pd.DataFrame, columns: Sequence[str], source: Source, max_gap: int) -> list[str]:
     """What a person should know of the missing values of regular rows, column by column."""
     found: list[str] = []
     broken = [name for name in columns if rows[name].isna().any()]
