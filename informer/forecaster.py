@@ -27,9 +27,7 @@ from informer.data import (
     horizon_rows,
     regular_panel,
     scales_of,
-    series_names,
     shown,
-    unseen_series,
 )
 from informer.errors import ConfigError
 from informer.estimators import (
@@ -56,6 +54,7 @@ from informer.horizons import (
     find_horizons,
     forecast_table,
     named,
+    new_series,
     none_forecast,
     wild,
     with_fallbacks,
@@ -234,19 +233,9 @@ class Forecaster:
         table = shown(table, frame, self.config.frame)
         for name, reason in left_out.items():
             logger.info("series %r is not forecast by the model: it %s", name, reason)
-        table.attrs |= {"left_out": left_out, "unseen": self._unseen(panel, table)}
+        new = new_series(self.scales, panel, table, self.config.frame)
+        table.attrs |= {"left_out": left_out, "unseen": new}
         return table
-
-    def _unseen(self, panel: Panel, table: pd.DataFrame) -> list[str]:
-        """The series of a forecast that are scaled by their first rows."""
-        unseen = set(unseen_series(self.scales, panel))
-        names = series_names(panel.ids, self.config.frame)
-        given = set(table["unique_id"])
-        return [
-            series
-            for series, own in zip(panel.ids, names, strict=True)
-            if series in unseen and given & set(own)
-        ]
 
     def forecast_from(self, panel: Panel, origins: Tensor) -> pd.DataFrame:
         """Forecast from any origins of a panel.

@@ -14,13 +14,20 @@ import numpy.typing as npt
 import pandas as pd
 
 from informer.config import ForecasterConfig, FrameConfig
-from informer.data import Panel, Scales, future_times, horizon_rows, series_names
+from informer.data import (
+    Panel,
+    Scales,
+    future_times,
+    horizon_rows,
+    series_names,
+    unseen_series,
+)
 from informer.errors import FrameError
 from informer.estimators import FALLBACK, fall_back
 
 __all__ = [
     "Horizons", "against", "bounded", "far_inputs", "find_horizons", "forecast_table",
-    "named", "none_forecast", "wild", "with_fallbacks",
+    "named", "new_series", "none_forecast", "wild", "with_fallbacks",
 ]  # fmt: skip
 
 # A value so many deviations outside what the train rows hold is no value of the same quantity.
@@ -291,6 +298,17 @@ def with_fallbacks(
     joined = np.concatenate([places, short])
     order = np.lexsort((joined[:, 1], joined[:, 0]))
     return whole.iloc[horizon_rows(order * n_steps, n_steps).ravel()].reset_index(drop=True)
+
+
+def new_series(scales: Scales, panel: Panel, table: pd.DataFrame, config: FrameConfig) -> list[str]:
+    """The series that the model forecast without having been fitted on them."""
+    unseen = set(unseen_series(scales, panel))
+    if not unseen:
+        return []
+    by_model = table[table[FALLBACK] == ""] if FALLBACK in table else table
+    given = set(by_model["unique_id"])
+    names = series_names(panel.ids, config)
+    return [i for i, own in zip(panel.ids, names, strict=True) if i in unseen and given & set(own)]
 
 
 def none_forecast(left_out: Mapping[str, str]) -> FrameError:
