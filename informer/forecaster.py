@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
@@ -20,7 +20,7 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from informer.config import ForecasterConfig, InformerConfig
+from informer.config import ForecasterConfig
 from informer.data import (
     Panel,
     Scales,
@@ -29,7 +29,6 @@ from informer.data import (
     scales_of,
     shown,
 )
-from informer.errors import ConfigError
 from informer.estimators import (
     FALLBACK,
     LINEAR_WEIGHT,
@@ -59,6 +58,7 @@ from informer.horizons import (
     wild,
     with_fallbacks,
 )
+from informer.network import check_agreement
 from informer.nn import Informer
 from informer.parts import FittedRows, cut_windows, fitted_rows
 from informer.storage import read_model, write_model
@@ -167,7 +167,7 @@ class Forecaster:
             ConfigError: the two disagree, or `config.val` leaves no train or no validation rows.
             FrameError: the frame breaks the structural contract or is too short for a window.
         """
-        _check_agreement(model.config, config.network)
+        check_agreement(model.config, config.network)
         rows = fitted_rows(frame, config, config.model.seq_len)
         predictor = NetworkPredictor((model.eval(),), config.training.seed)
         calibration = _calibrated(predictor, rows, config)
@@ -388,18 +388,3 @@ def _calibrated(predictor: Predictor, rows: FittedRows, config: ForecasterConfig
     return calibrate(
         predictor, rows.train, rows.val, config.quantiles, frame.season, frame.targets, rows.ids
     )
-
-
-def _check_agreement(network: InformerConfig, wanted: InformerConfig) -> None:
-    """The frequency may be spelled in another way, as long as the calendar has the same parts."""
-    names = [f.name for f in fields(network) if f.name not in ("freq", "backend")]
-    differing = [
-        f"{name} is {getattr(network, name)!r}, expected {getattr(wanted, name)!r}"
-        for name in (*names, "n_marks")
-        if getattr(network, name) != getattr(wanted, name)
-    ]
-    if differing:
-        raise ConfigError(
-            f"the network does not match the configuration: {'; '.join(differing)}. Correct the "
-            "configuration, or the columns of its frame."
-        )

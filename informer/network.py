@@ -12,11 +12,13 @@ from dataclasses import dataclass, fields, replace
 from types import MappingProxyType
 from typing import Any, Literal, get_args
 
+from informer.errors import ConfigError
 from informer.frequency import n_calendar_features
 from informer.require import require, require_at_least, require_choice, require_levels
 
 __all__ = [
     "BESIDE_THE_PAPER", "HIGHWAYS", "Highway", "InformerConfig", "LinearPart", "NetworkConfig",
+    "check_agreement",
     "highway_of",
 ]  # fmt: skip
 
@@ -237,3 +239,24 @@ class InformerConfig(NetworkConfig):
     def n_marks(self) -> int:
         """M, the number of calendar features that `embed` reads at `freq`."""
         return n_calendar_features(self.freq, self.embed)
+
+
+def check_agreement(network: InformerConfig, wanted: InformerConfig) -> None:
+    """Make sure that a network is the one that a configuration describes.
+
+    The frequency may be spelled in another way, as long as the calendar has the same parts.
+
+    Raises:
+        ConfigError: they differ, and in what.
+    """
+    names = [f.name for f in fields(network) if f.name not in ("freq", "backend")]
+    differing = [
+        f"{name} is {getattr(network, name)!r}, expected {getattr(wanted, name)!r}"
+        for name in (*names, "n_marks")
+        if getattr(network, name) != getattr(wanted, name)
+    ]
+    if differing:
+        raise ConfigError(
+            f"the network does not match the configuration: {'; '.join(differing)}. Correct the "
+            "configuration, or the columns of its frame."
+        )

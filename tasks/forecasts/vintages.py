@@ -94,9 +94,13 @@ def stamp_parts(draft: Path, made_at: pd.Timestamp, as_of: pd.Timestamp | None =
         made_at: when they were complete, UTC-naive.
         as_of: the time that the forecast was asked for, where no schedule asked.
     """
-    for part in parts_of(draft):
+    parts = parts_of(draft)
+    has_naive = any(FALLBACK in pq.read_schema(part).names for part in parts)
+    for part in parts:
         with pq.ParquetFile(part) as file:
             table = file.read()
+        if has_naive and FALLBACK not in table.column_names:  # one schema, for whoever reads all
+            table = table.append_column(FALLBACK, pa.array([""] * len(table), pa.large_string()))
         times = pa.repeat(pa.scalar(made_at.to_pydatetime(), pa.timestamp("us")), len(table))
         table = table.add_column(COLUMNS.index("created_at"), "created_at", times)
         if as_of is not None:

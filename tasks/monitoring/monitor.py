@@ -160,7 +160,7 @@ def compare(subject: Watched, vintages: pd.DataFrame, config: RunConfig) -> Comp
         judged=judged,
         by_series=by_series,
         metrics=_metrics(judged, by_series, subject.scales),
-        n_forecasts=len(recent[["cutoff", "model_version"]].drop_duplicates()),
+        n_forecasts=len(recent[["model_version", "data_sha256", "created_at"]].drop_duplicates()),
         n_scored=judged["cutoff"].nunique(),
     )
     get_run_logger().info(
