@@ -37,6 +37,13 @@ def test_no_function_is_over_sixty_lines():
     assert long == []
 
 
+def test_the_times_of_rows_are_read_in_one_place():
+    """Rows on a local clock bear a zone: who takes the column as it is compares two clocks."""
+    taken = re.compile(r"\w\[[\w.]*frame\.time_column\]")
+    found = [str(p) for p in SOURCES if p.parent.name != "data" and taken.search(p.read_text())]
+    assert found == []
+
+
 def test_every_name_of_the_public_door_can_be_imported_and_the_list_is_sorted():
     assert list(informer.__all__) == sorted(informer.__all__)
     assert all(hasattr(informer, name) for name in informer.__all__)

@@ -49,7 +49,7 @@ def instants_of(
     absent = np.flatnonzero(np.isnat(first))
     if len(absent):
         raise TimesError(
-            f"column {name!r} has {len(absent)} times that the clock of {zone} never shows, the "
+            f"column {name!r} has times that the clock of {zone} never shows ({len(absent)}), the "
             f"first {walls[absent[0]]}: the clock was put forward then. Correct them, or set "
             f"frame.naive to utc if they are in UTC. {WITH_OFFSET} if they are on another clock."
         )
@@ -203,7 +203,7 @@ def check_not_twice(walls: pd.DatetimeIndex, codes: _Codes, name: str) -> None:
         early, late = _both(repeated, zone)
         if (late > early).all():  # False for NaT
             raise TimesError(
-                f"column {name!r} has {len(repeated)} times twice in a series, the first "
+                f"column {name!r} has times twice in a series ({len(repeated)}), the first "
                 f"{repeated.min()}: the clock was put back then, in {zone} for one. If the times "
                 "are on such a clock, set frame.time_zone to its zone and frame.naive to local. "
                 "Otherwise keep one row for each series and time."

@@ -152,18 +152,18 @@ def _of_text(text: pd.Series[str], name: str, time_format: str | None) -> Writte
     text = text.str.strip()
     if text.iloc[:1].str.fullmatch(DIGITS).all() and text.str.fullmatch(DIGITS).all():
         return _of_numbers(whole_numbers(text, name), name, time_format)
-    zoned = text.str.contains(HAS_OFFSET, regex=True)
-    if time_format is None or "%z" not in time_format:
-        _check_mix(zoned, text, name)
-    if not zoned.iloc[0] or (time_format is not None and "%z" not in time_format):
+    if time_format is not None and "%z" not in time_format:
         return Written(_parsed(text, name, time_format))
+    if time_format is None:
+        zoned = text.str.contains(HAS_OFFSET, regex=True)
+        _check_mix(zoned, text, name)
+        if not zoned.iloc[0]:
+            return Written(_parsed(text, name, None))
+    instants = _parsed(text, name, time_format, utc=True).dt.tz_localize(None)
     if time_format is not None:
-        instants = pd.to_datetime(text, format=time_format, utc=True).dt.tz_localize(None)
         if not time_format.endswith("%z"):
             return Written(instants, instants)
         time_format = time_format.removesuffix("%z").rstrip()
-    else:
-        instants = _parsed(text, name, None, utc=True).dt.tz_localize(None)
     walls = _parsed(text.str.replace(OFFSET, r"\g<wall>", regex=True), name, time_format)
     return Written(walls, instants)
 

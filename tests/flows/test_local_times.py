@@ -10,6 +10,8 @@ from tests.flows.conftest import answer as run
 
 from .conftest import weather
 
+pytestmark = pytest.mark.slow
+
 ZONE = "Europe/Berlin"
 SHORT = ("tune.n_trials=0", "train.epochs=1", "monitor.window=4d", "monitor.min_forecasts=1")
 TINY = ("tiny", f"frame.time_zone={ZONE}", *SHORT)

@@ -242,3 +242,55 @@ def test_every_flag_of_the_network_reaches_it(make):
     changed = {"padding": 1, "attn": "full", "embed": "fixed", "activation": "relu", "factor": 3}
     changed |= {"dropout": 0.1, "distil": False, "mix": False}
     assert {name: getattr(config, name) for name in changed} == changed
+
+
+DATES = pd.date_range("2024-01-31", periods=120)
+MONTHS = pd.date_range("2004-01-01", periods=120, freq="MS", tz="America/New_York")
+WRITTEN = {
+    "years": ([*range(1880, 2000)], "YS-JAN", "1880-01-01", "1999-01-01"),
+    "dates as numbers": ([int(d.strftime("%Y%m%d")) for d in DATES], "1D", DATES[0], DATES[-1]),
+    "seconds": ([1704067200 + 3600 * k for k in range(120)], "h", "2024-01-01", "2024-01-05 23:00"),
+    "local midnights": (
+        [d.isoformat() for d in DATES.tz_localize("Europe/Berlin")], "1D", DATES[0], DATES[-1],
+    ),
+    "months in New York": ([d.isoformat() for d in MONTHS], "MS", "2004-01-01", "2013-12-01"),
+    "the 30th": (
+        [f"{m}-{min(30, m.days_in_month)}" for m in pd.period_range("2004-01", "2013-12", freq="M")],
+        "M-30", "2004-01-30", "2013-12-30",
+    ),
+    "days first": ([d.strftime("%d.%m.%Y") for d in DATES], "1D", DATES[0], DATES[-1]),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", WRITTEN)
+def test_times_are_read_as_people_write_them(make, name):
+    times, freq, first, last = WRITTEN[name]
+    made = make(table().assign(date=times))
+    assert made.config.frame.freq == freq
+    kept = made.rows["date"]
+    assert (kept.iloc[0], kept.iloc[-1], len(kept)) == (pd.Timestamp(first), pd.Timestamp(last), 120)
+    assert made.source.clock.zone is None
+
+
+def test_a_format_settles_what_the_file_does_not(make):
+    days = table().assign(date=[d.strftime("%m/%d/%y") for d in DATES])
+    with pytest.raises(FrameError, match=r'--time_format to "%m/%d/%y"'):
+        in_flags(make, days)
+    made = make(days, "--time_format", "%m/%d/%y")
+    assert list(made.rows["date"]) == list(DATES)
+
+
+def test_the_hour_that_comes_twice_needs_a_zone_and_says_so(make):
+    utc = pd.date_range("2024-10-26", periods=120, freq="h", tz="UTC")
+    frame = table().assign(date=utc.tz_convert("Europe/Berlin").tz_localize(None))
+    with pytest.raises(FrameError, match=r"name its zone with --time_zone\."):
+        in_flags(make, frame)
+    made = make(frame, "--time_zone", "Europe/Berlin")
+    assert list(made.rows["date"]) == list(utc.tz_localize(None))
+
+
+def in_flags(make, frame):
+    from tasks.reference.run import _told_in_flags
+
+    with _told_in_flags():
+        make(frame)
