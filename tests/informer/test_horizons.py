@@ -1,4 +1,4 @@
-"""Series of every kind beside each other: each is forecast as if it were alone, or left out by name."""
+"""Series of every kind beside each other: forecast as if alone, or left out by name."""
 
 from __future__ import annotations
 
