@@ -188,6 +188,6 @@ def _no_numbers(column: pd.Series) -> str:
     return (
         f"column {column.name!r} must hold numbers, but it has type {column.dtype}: "
         f"{len(told)} of {len(column)} values are no numbers, such as {told.iloc[0]!r} in row "
-        f"{told.index[0]}. Correct or empty these values, write decimals with a point, or leave "
-        "the column out of frame.columns."
+        f"{told.index[0]}. Correct or empty these values and write decimals with a point, or drop "
+        "the column: leave it out of frame.columns."
     )
