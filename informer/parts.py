@@ -64,12 +64,11 @@ def fitted_rows(
     """
     panel = frame if isinstance(frame, Panel) else _checked(frame, config)
     boundary = tail_start(config.val, panel.grid[0], panel.grid[-1], config.frame)
-    scales = fit_scales(panel, boundary, config.frame, look_back)
-    own = scales_of(scales, panel, look_back)
     sizes, training = (look_back, config.model.pred_len), config.training
     origins = _origins(panel, (None, boundary), *sizes, training.max_windows)
-    train = cut_windows(panel, own, config, origins)
     later = _origins(panel, (boundary, None), *sizes, training.max_val_windows)
+    scales = fit_scales(panel, boundary, config.frame, look_back)
+    train = cut_windows(panel, scales_of(scales, panel, look_back), config, origins)
     left_out = {**panel.left_out, **_without_window(panel, boundary, *sizes)}
     return FittedRows(panel.ids, scales, train, replace(train, origins=later), left_out)
 

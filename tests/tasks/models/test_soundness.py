@@ -42,8 +42,8 @@ def test_a_weight_that_is_no_number_is_refused_by_name(linear, rows, tmp_path, w
 
 def test_a_deviation_that_is_no_number_is_refused_by_name(linear, rows, tmp_path):
     model = Forecaster.load(linear.save(tmp_path / "sound"))
-    model.scaler.std[0] = np.inf
-    with pytest.raises(RegistryError, match=r"scaler\.std holds numbers that are not finite"):
+    model.scales.spread[0, 0] = np.inf
+    with pytest.raises(RegistryError, match=r"scales\.spread holds numbers that are not finite"):
         require_finite(model.save(tmp_path / "model"), linear.predict(rows), "tiny")
 
 

@@ -31,12 +31,12 @@ def subject() -> Watched:
 
 
 def vintage(
-    cutoff: str, version: str, y_hat: float, sha: str = "a", made: str = "2024-02-01"
+    cutoff: str, version: str, y_hat: float, sha: str | None = None, made: str = "2024-02-01"
 ) -> pd.DataFrame:
     ds = pd.date_range(pd.Timestamp(cutoff) + pd.Timedelta("1h"), periods=3, freq="h")
     return pd.DataFrame({
         "unique_id": "y", "ds": ds, "cutoff": pd.Timestamp(cutoff), "model_version": version,
-        "created_at": pd.Timestamp(made), "data_sha256": sha,
+        "created_at": pd.Timestamp(made), "data_sha256": sha or cutoff,
         "y_hat": y_hat, "y_hat_q10": 0.0, "y_hat_q90": 2.0,
     })  # fmt: skip
 

@@ -98,19 +98,22 @@ async def cancelled_while_the_pool_rolls_back(path):
     await engine.dispose()
 
 
-@pytest.mark.parametrize(("ends", "told"), [(True, 0), (False, 1)])
-def test_a_service_that_is_cancelled_at_the_end_leaves_no_traceback(tmp_path, caplog, ends, told):
+@pytest.mark.parametrize(("ends", "is_told"), [(True, False), (False, True)])
+def test_a_service_that_is_cancelled_at_the_end_leaves_no_traceback(
+    tmp_path, caplog, ends, is_told
+):
     logger = logging.getLogger(POOL_LOGGER)
     silence = CancelledAtTheEnd(SimpleNamespace(should_exit=ends))
     logger.addFilter(silence)
     try:
-        asyncio.run(cancelled_while_the_pool_rolls_back(tmp_path / "a.db"))
+        for _ in range(5):  # the rollback may be over before it is cancelled
+            asyncio.run(cancelled_while_the_pool_rolls_back(tmp_path / "a.db"))
         logger.error("the disk is full")
     finally:
         logger.removeFilter(silence)
     found = [record for record in caplog.records if record.name == POOL_LOGGER]
     tracebacks = [record for record in found if record.exc_info]
-    assert len(tracebacks) == told
+    assert bool(tracebacks) == is_told
     assert found[-1].message == "the disk is full"  # what is no cancellation is told at any time
 
 

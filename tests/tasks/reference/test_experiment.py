@@ -203,9 +203,13 @@ def test_repeated_times_and_long_gaps_are_named(make):
         FrameError, match=r"1 rows have the time of .* first at 2024-01-31 05:00:00"
     ):
         make(pd.concat([table(), table().iloc[[5]]]))
-    with pytest.raises(FrameError, match=r"missing for 9 steps up to 2024-01-31 18:00:00"):
-        make(table().drop(index=range(10, 19)))
-    assert make(table().drop(index=range(10, 19)), "--max_gap", "9").warnings
+    gappy = table().drop(index=range(10, 19))
+    made = make(gappy)
+    assert made.panel.bounds.tolist() == [0, 10, len(gappy)]  # no window crosses the gap
+    assert "no window crosses a longer one (the longest: 9)" in made.warnings[-1]
+    filled = make(gappy, "--max_gap", "9")
+    assert filled.panel.bounds.tolist() == [0, len(table())]
+    assert "each is filled with the value before it" in filled.warnings[-1]
 
 
 def test_a_missing_file_is_named_with_the_flags_that_name_it(make, tmp_path):
@@ -268,7 +272,11 @@ def test_times_are_read_as_people_write_them(make, name):
     made = make(table().assign(date=times))
     assert made.config.frame.freq == freq
     kept = made.rows["date"]
-    assert (kept.iloc[0], kept.iloc[-1], len(kept)) == (pd.Timestamp(first), pd.Timestamp(last), 120)
+    assert (kept.iloc[0], kept.iloc[-1], len(kept)) == (
+        pd.Timestamp(first),
+        pd.Timestamp(last),
+        120,
+    )
     assert made.source.clock.zone is None
 
 
