@@ -154,8 +154,8 @@ class FrameConfig:
         )
         if self.time_format is not None:
             try:
-                sample = datetime(2024, 1, 31, 13, 45).strftime(self.time_format)  # noqa: DTZ001
-                datetime.strptime(sample, self.time_format)  # noqa: DTZ007
+                sample = datetime(2024, 1, 31, 13, 45).strftime(self.time_format)
+                datetime.strptime(sample, self.time_format)
                 usable = "%" in self.time_format
             except (ValueError, TypeError):
                 usable = False

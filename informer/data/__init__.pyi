@@ -13,6 +13,7 @@ from .frame import (
     regular_panel as regular_panel,
     series_names as series_names,
 )
+from .local import instants_of as instants_of
 from .mapped import map_panel as map_panel
 from .panel import Panel as Panel
 from .scaler import StandardScaler as StandardScaler
@@ -23,7 +24,6 @@ from .split import (
     SplitConfig as SplitConfig,
     tail_start as tail_start,
 )
-from .local import instants_of as instants_of
 from .step import (
     fitting_freq as fitting_freq,
     infer_freq as infer_freq,
@@ -42,13 +42,13 @@ from .times import (
     on_clock as on_clock,
     shown as shown,
 )
-from .written import (
-    Written as Written,
-    parse_times as parse_times,
-    read_column as read_column,
-)
 from .windows import (
     Batch as Batch,
     Windows as Windows,
     horizon_rows as horizon_rows,
+)
+from .written import (
+    Written as Written,
+    parse_times as parse_times,
+    read_column as read_column,
 )

@@ -97,7 +97,7 @@ def _is_second(
         own = chosen[(chosen["series"] == series) & chosen["wall"].between(*_day_of(part))]
         known = rows[rows["series"] == series]["wall"]
         second.loc[part.index] = _single(own["wall"], known, step).loc[part.index]
-    return second.loc[twice].to_numpy()
+    return second.reindex(twice).to_numpy()
 
 
 def _day_of(part: pd.DataFrame) -> tuple[pd.Timestamp, pd.Timestamp]:
@@ -178,9 +178,7 @@ def _missing_in_spring(
     return pd.Timestamp(grid[starts[0]]) if by_chance < CHANCE else None
 
 
-def _looks_local(
-    time: pd.Timestamp, what: str, where: str, zone: str, name: str
-) -> TimesError:
+def _looks_local(time: pd.Timestamp, what: str, where: str, zone: str, name: str) -> TimesError:
     return TimesError(
         f"column {name!r} is read in UTC, but {time} {what}, which is when the clock of {zone} was "
         f"put {where}. Set frame.naive to local if the times are on that clock. If they are in "

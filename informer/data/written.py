@@ -98,7 +98,9 @@ def _check_missing(column: pd.Series, name: str) -> None:
 def _read(column: pd.Series, name: str, time_format: str | None) -> Written:
     dtype = column.dtype
     if isinstance(dtype, pd.DatetimeTZDtype):
-        return Written(column.dt.tz_localize(None), column.dt.tz_convert("UTC").dt.tz_localize(None))
+        return Written(
+            column.dt.tz_localize(None), column.dt.tz_convert("UTC").dt.tz_localize(None)
+        )
     if isinstance(dtype, pd.PeriodDtype):
         return _of_periods(column)
     if pd.api.types.is_datetime64_dtype(dtype):

@@ -7,11 +7,12 @@ is forecast in that zone: a `Clock` goes both ways.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 import pandas as pd
 
 from informer.config import FrameConfig
-from informer.data import dates_in, fitting_freq, frame_times, parse_times, read_column
+from informer.data import dates_in, frame_times, parse_times, read_column
 from informer.errors import FrameError, TimesError
 from informer.frequency import check_time_zone
 

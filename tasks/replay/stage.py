@@ -6,8 +6,8 @@ import pandas as pd
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 
-from informer.estimators import Baseline
 from informer.data import frame_times
+from informer.estimators import Baseline
 from informer.evaluation import Scales, Stream
 from tasks.replay.engine import Played, play
 from tasks.replay.models import Models

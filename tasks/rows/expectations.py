@@ -60,9 +60,7 @@ def unreadable(
     return nothing
 
 
-def read_times(
-    column: pd.Series[Any], time_format: str | None = None
-) -> pd.Series[pd.Timestamp]:
+def read_times(column: pd.Series[Any], time_format: str | None = None) -> pd.Series[pd.Timestamp]:
     """Naive times (UTC where there was a zone), NaT where none can be read.
 
     Raises:
@@ -79,9 +77,7 @@ def read_times(
     return read.astype("datetime64[us]").reindex(column.index)
 
 
-def _parsed(
-    there: pd.Series[Any], time_format: str | None
-) -> pd.Series[pd.Timestamp] | None:
+def _parsed(there: pd.Series[Any], time_format: str | None) -> pd.Series[pd.Timestamp] | None:
     """Times as they are written; None where single ones are no times."""
     if there.empty:
         return there.astype("datetime64[us]")

@@ -78,9 +78,7 @@ def validate_frame(
     rows = frame.reset_index(drop=True)
     try:
         docs_dir.mkdir(parents=True, exist_ok=True)
-        outcomes, docs_path = run_rules(
-            rows, contract, time_column, id_column, docs_dir, clock
-        )
+        outcomes, docs_path = run_rules(rows, contract, time_column, id_column, docs_dir, clock)
     except OSError as error:
         raise StoreError(
             f"cannot write the Data Docs to {docs_dir} ({type(error).__name__}). Choose a folder "

@@ -49,7 +49,9 @@ def test_counts_of_the_last_steps_must_leave_some_to_train():
 
 
 def test_counts_may_use_every_step_and_end_after_the_last():
-    found = SplitConfig(train=6, val=2, test=2).resolve(FIRST, FIRST + pd.Timedelta(hours=9), FrameConfig())
+    found = SplitConfig(train=6, val=2, test=2).resolve(
+        FIRST, FIRST + pd.Timedelta(hours=9), FrameConfig()
+    )
     assert found == Split(
         FIRST + pd.Timedelta(hours=6),
         FIRST + pd.Timedelta(hours=8),
@@ -69,7 +71,9 @@ def test_a_time_with_a_zone_means_the_same_moment_in_utc():
 
 def test_monthly_data_are_split_at_month_ends():
     split = SplitConfig(train=12, val=6, test=6)
-    found = split.resolve(pd.Timestamp("2020-01-31"), pd.Timestamp("2021-12-31"), FrameConfig(freq="m"))
+    found = split.resolve(
+        pd.Timestamp("2020-01-31"), pd.Timestamp("2021-12-31"), FrameConfig(freq="m")
+    )
     assert found.val_start == pd.Timestamp("2021-01-31")
     assert found.test_end == pd.Timestamp("2022-01-31")
 

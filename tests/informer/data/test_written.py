@@ -44,8 +44,12 @@ def test_four_digits_are_years_and_six_are_months(kind):
     assert read_column(pd.Series(numbers(years, "%Y", kind)), "ds").is_label
 
 
-@pytest.mark.parametrize(("unit", "factor"), [("s", 1), ("ms", 10**3), ("us", 10**6), ("ns", 10**9)])
-@pytest.mark.parametrize("start", ["1999-05-05", "2001-09-09 01:46", "2024-03-01", "2038-01-19 03:00"])
+@pytest.mark.parametrize(
+    ("unit", "factor"), [("s", 1), ("ms", 10**3), ("us", 10**6), ("ns", 10**9)]
+)
+@pytest.mark.parametrize(
+    "start", ["1999-05-05", "2001-09-09 01:46", "2024-03-01", "2038-01-19 03:00"]
+)
 def test_counts_since_1970_are_in_utc_by_their_digits(unit, factor, start):
     times = pd.date_range(start, periods=4, freq="15min")
     counted = [int(time.timestamp()) * factor for time in times]
@@ -163,6 +167,8 @@ def test_offsets_in_text_and_in_objects_keep_the_wall_and_the_instant():
         assert list(found.instants) == list(times.tz_convert("UTC").tz_localize(None))
 
 
-@pytest.mark.parametrize("text", ["2024-01-01T00:00Z", "2024-01-01 00:00:00 UTC", "2024-01-01 00:00:00+00"])
+@pytest.mark.parametrize(
+    "text", ["2024-01-01T00:00Z", "2024-01-01 00:00:00 UTC", "2024-01-01 00:00:00+00"]
+)
 def test_every_spelling_of_utc_is_known(text):
     assert list(read_column(pd.Series([text]), "ds").instants) == [pd.Timestamp("2024-01-01")]

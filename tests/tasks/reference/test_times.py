@@ -90,7 +90,8 @@ def test_a_year_behind_a_dash_is_no_offset():
 def test_a_time_that_the_zone_never_shows_is_named():
     column = pd.Series(["2024-03-31 01:00", "2024-03-31 02:00"])
     with pytest.raises(
-        FrameError, match=r"the clock of Europe/Berlin never shows \(1\), the first 2024-03-31 02:00"
+        FrameError,
+        match=r"the clock of Europe/Berlin never shows \(1\), the first 2024-03-31 02:00",
     ):
         kept(column, BERLIN)
 
