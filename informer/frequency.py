@@ -10,6 +10,7 @@ import re
 import warnings
 import zoneinfo
 from collections.abc import Callable
+from datetime import datetime
 from typing import Any
 
 import numpy as np
@@ -44,28 +45,28 @@ class DayOfMonth(pd.DateOffset, metaclass=_OwnInstances):
     """
 
     def __init__(self, n: int = 1, normalize: bool = False, day: int = 1, months: int = 1) -> None:
-        super().__init__(n, normalize, months=months, day=day)
+        super().__init__(n, normalize, months=months, day=day)  # type: ignore[call-arg]
 
     @property
     def freqstr(self) -> str:
         """As `pandas_offset` reads it."""
         return f"{self.n if self.n > 1 else ''}M-{self.kwds['day']}"
 
-    def is_on_offset(self, dt: pd.Timestamp) -> bool:
+    def is_on_offset(self, dt: datetime) -> bool:
         """Whether `dt` lies on that day."""
         return bool(dt.day == min(self.kwds["day"], pd.Timestamp(dt).days_in_month))
 
-    def rollforward(self, dt: pd.Timestamp) -> pd.Timestamp:
+    def rollforward(self, dt: datetime) -> pd.Timestamp:
         """`dt` where it lies on that day, else the next time that does."""
         here = self._in_month(dt)
         return here if here >= dt else here + type(self)(1, day=self.kwds["day"])
 
-    def rollback(self, dt: pd.Timestamp) -> pd.Timestamp:
+    def rollback(self, dt: datetime) -> pd.Timestamp:
         """`dt` where it lies on that day, else the last time that does."""
         here = self._in_month(dt)
         return here if here <= dt else here - type(self)(1, day=self.kwds["day"])
 
-    def _in_month(self, dt: pd.Timestamp) -> pd.Timestamp:
+    def _in_month(self, dt: datetime) -> pd.Timestamp:
         time = pd.Timestamp(dt)
         return time.replace(day=min(self.kwds["day"], time.days_in_month))
 
@@ -76,7 +77,8 @@ class DayOfMonth(pd.DateOffset, metaclass=_OwnInstances):
         days = np.minimum(self.kwds["day"], firsts.days_in_month) - 1
         since_midnight = times - times.normalize()
         moved = firsts.to_timestamp() + pd.to_timedelta(days, unit="D") + since_midnight
-        return moved.as_unit(times.unit).to_numpy()
+        added: npt.NDArray[Any] = moved.as_unit(times.unit).to_numpy()
+        return added
 
 
 _LETTERS: dict[str, Callable[[int], BaseOffset]] = {

@@ -97,7 +97,7 @@ def _is_second(
         own = chosen[(chosen["series"] == series) & chosen["wall"].between(*_day_of(part))]
         known = rows[rows["series"] == series]["wall"]
         second.loc[part.index] = _single(own["wall"], known, step).loc[part.index]
-    return second.loc[twice].to_numpy()
+    return second.reindex(twice).to_numpy()
 
 
 def _day_of(part: pd.DataFrame) -> tuple[pd.Timestamp, pd.Timestamp]:

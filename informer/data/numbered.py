@@ -6,6 +6,7 @@ T rows
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -17,8 +18,14 @@ __all__ = ["NumberedTimes", "numbers_as_times", "whole_numbers"]
 YEARS = (1500, 2500)  # which numbers of four digits are years
 LIKELY = (1900, 2199)  # the years in which longer numbers are taken for a calendar's
 DAY_NUMBERS = (10_000, 80_000)  # of a spreadsheet: 1927 to 2119
-UNITS = {(9, 10): "s", (12, 13): "ms", (15, 16): "us", (18, 19): "ns"}  # by the digits
-WIDTHS = {"Y": 4, "m": 2, "d": 2, "H": 2, "M": 2, "S": 2, "y": 2, "j": 3}
+# By how many digits a count since 1970 has: the unit that is counted.
+UNITS: dict[tuple[int, int], Literal["s", "ms", "us", "ns"]] = {
+    (9, 10): "s",
+    (12, 13): "ms",
+    (15, 16): "us",
+    (18, 19): "ns",
+}
+WIDTHS = {"Y": 4, "m": 2, "d": 2, "H": 2, "M": 2, "S": 2, "y": 2, "j": 3}  # digits of a directive
 INSTEAD = "Write times as 2013-01-31 06:00:00"
 
 
@@ -60,7 +67,8 @@ def whole_numbers(column: pd.Series, name: str) -> pd.Series[int]:
     broken = ~np.isfinite(values) | (values != np.floor(values)) | (np.abs(values) >= 2.0**63)
     if broken.any():
         raise _unreadable(column, name, float(values[np.flatnonzero(broken)[0]]))
-    return pd.Series(values.astype(np.int64), index=column.index)
+    whole: pd.Series[int] = pd.Series(values).astype("int64").set_axis(column.index)
+    return whole
 
 
 def numbers_as_times(
@@ -83,22 +91,36 @@ def numbers_as_times(
         return NumberedTimes(_by_format(numbers, time_format))
     low, high = int(numbers.min()), int(numbers.max())
     digits = {len(str(abs(low))), len(str(abs(high)))}
+    found = None
     if low > 0 and len(digits) == 1:
-        (n_digits,) = digits
-        if n_digits == 4 and YEARS[0] <= low and high <= YEARS[1]:
-            return NumberedTimes(_calendar(numbers, "%Y"), is_label=True)
-        if n_digits == 6 and (months := _calendar(numbers, "%Y%m", LIKELY)).notna().any():
-            return NumberedTimes(_all_there(months, numbers, name), is_label=True)
-        if n_digits == 8 and (days := _calendar(numbers, "%Y%m%d", YEARS)).notna().any():
-            return NumberedTimes(_all_there(days, numbers, name))
-        for width, written in ((10, "%Y%m%d%H"), (12, "%Y%m%d%H%M"), (14, "%Y%m%d%H%M%S")):
-            if n_digits == width and _calendar(numbers, written, LIKELY).notna().all():
-                return NumberedTimes(_settled(numbers, written, width, name))
-    if low > 0:
-        for lengths, unit in UNITS.items():
-            if digits <= set(lengths):
-                return NumberedTimes(pd.to_datetime(numbers, unit=unit), is_utc=True)
-    raise _unreadable(numbers, name, low)
+        found = _of_calendar(numbers, digits.pop(), name)
+    elif low > 0:
+        found = _of_count(numbers, digits)
+    if found is None:
+        raise _unreadable(numbers, name, low)
+    return found
+
+
+def _of_calendar(numbers: pd.Series[int], n_digits: int, name: str) -> NumberedTimes | None:
+    """Numbers that all have as many digits: of a calendar, else a count since 1970."""
+    if n_digits == 4 and numbers.between(*YEARS).all():
+        return NumberedTimes(_calendar(numbers, "%Y"), is_label=True)
+    if n_digits == 6 and (months := _calendar(numbers, "%Y%m", LIKELY)).notna().any():
+        return NumberedTimes(_all_there(months, numbers, name), is_label=True)
+    if n_digits == 8 and (days := _calendar(numbers, "%Y%m%d", YEARS)).notna().any():
+        return NumberedTimes(_all_there(days, numbers, name))
+    for width, written in ((10, "%Y%m%d%H"), (12, "%Y%m%d%H%M"), (14, "%Y%m%d%H%M%S")):
+        if n_digits == width and _calendar(numbers, written, LIKELY).notna().all():
+            return NumberedTimes(_settled(numbers, written, width, name))
+    return _of_count(numbers, {n_digits})
+
+
+def _of_count(numbers: pd.Series[int], digits: set[int]) -> NumberedTimes | None:
+    for lengths, unit in UNITS.items():
+        if digits <= set(lengths):
+            counted: pd.Series[Any] = numbers
+            return NumberedTimes(pd.to_datetime(counted, unit=unit), is_utc=True)
+    return None
 
 
 def _settled(
@@ -120,8 +142,8 @@ def _all_there(
 ) -> pd.Series[pd.Timestamp]:
     if times.isna().any():
         raise FrameError(
-            f"column {name!r} must hold times, but {numbers[times.isna()].iloc[0]} is not a date as "
-            f"{numbers[times.notna()].iloc[0]} is. Correct it."
+            f"column {name!r} must hold times, but {numbers[times.isna()].iloc[0]} is not a date "
+            f"as {numbers[times.notna()].iloc[0]} is. Correct it."
         )
     return times
 

@@ -81,8 +81,10 @@ def _step(config: FrameConfig) -> pd.Timedelta:
 
 
 def _dates(written: Written, config: FrameConfig) -> pd.Series[pd.Timestamp]:
-    """Dates as they were written: those of the zone where its clock shows midnights, else of the
-    offsets in the column, where these show one time of day.
+    """Dates as they were written.
+
+    Where there are offsets: the dates of the zone where its clock shows midnights, else those of
+    the column itself where it shows one time of day.
     """
     walls = written.walls
     if written.instants is not None:
@@ -102,8 +104,8 @@ def _dates(written: Written, config: FrameConfig) -> pd.Series[pd.Timestamp]:
 
 def _at_one_time(walls: pd.Series[pd.Timestamp]) -> pd.Timedelta | None:
     """The time of day that all of them have, if there is one."""
-    times = (walls - walls.dt.normalize()).unique()
-    return pd.Timedelta(times[0]) if len(times) == 1 else None
+    times = walls - walls.dt.normalize()
+    return pd.Timedelta(times.iloc[0]) if times.nunique() == 1 else None
 
 
 def dates_in(

@@ -7,6 +7,7 @@ is forecast in that zone: a `Clock` goes both ways.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 import pandas as pd
 

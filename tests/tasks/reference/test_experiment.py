@@ -259,7 +259,7 @@ WRITTEN = {
     ),
     "months in New York": ([d.isoformat() for d in MONTHS], "MS", "2004-01-01", "2013-12-01"),
     "the 30th": (
-        [f"{m}-{min(30, m.days_in_month)}" for m in pd.period_range("2004-01", "2013-12", freq="M")],
+        [f"{m}-{min(30, m.days_in_month)}" for m in MONTHS.tz_localize(None).to_period("M")],
         "M-30", "2004-01-30", "2013-12-30",
     ),
     "days first": ([d.strftime("%d.%m.%Y") for d in DATES], "1D", DATES[0], DATES[-1]),
