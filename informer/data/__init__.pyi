@@ -18,6 +18,7 @@ from .frame import (
     series_names as series_names,
     until_last_target as until_last_target,
 )
+from .grid import placed as placed
 from .local import instants_of as instants_of
 from .mapped import map_panel as map_panel
 from .panel import Panel as Panel

@@ -61,8 +61,8 @@ class Evaluation:
         metrics: model to `METRICS`, errors, width and churn in units of the deviation of each
             series' train rows (`mae_units` in the data's own); `mae_worst` and `coverage_worst` are
             of the tenth of the series that fares worst; the models are `informer`, each baseline
-            and, where it can be compared, `champion`. A churn that cannot be measured is NaN; the errors of a
-            model with a forecast that is no finite number are infinite.
+            and, where it can be compared, `champion`. A churn that cannot be measured is NaN; the
+            errors of a model with a forecast that is no finite number are infinite.
         losses: Parquet file of the table of windows, see `informer.evaluation.windows`.
         baseline_dirs: each baseline, saved as it was scored.
         champion_version: the version that served when the run began, None where there was none.

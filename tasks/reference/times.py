@@ -81,7 +81,7 @@ class Clock:
         if self.are_dates:
             dates = dates_in(column, name, self.date_zone, self.time_format)
             return parse_times(column, name, self.time_format) if dates is None else dates
-        naive: Literal[utc, local] = "utc" if self.zone is None else "local"
+        naive: Literal["utc", "local"] = "utc" if self.zone is None else "local"
         known = FrameConfig(
             time_column=name,
             id_column=None,

@@ -27,7 +27,6 @@ from .reads import (
     load_rows as load_rows,
     newest_read as newest_read,
 )
-from .rules import run_suites as run_suites
 from .sentinels import (
     missing_by_contract as missing_by_contract,
     refuse_sentinels as refuse_sentinels,
@@ -38,4 +37,5 @@ from .sources import (
     read as read,
     snapshot as snapshot,
 )
+from .suites import run_suites as run_suites
 from .validate import validate_snapshot as validate_snapshot

@@ -17,16 +17,21 @@ import numpy.typing as npt
 import pandas as pd
 from great_expectations.core.metric_domain_types import MetricDomainTypes
 from great_expectations.execution_engine import PandasExecutionEngine
-from great_expectations.expectations.expectation import BatchExpectation, ColumnMapExpectation
+from great_expectations.expectations.expectation import (
+    BatchExpectation,
+    ColumnMapExpectation,
+    ColumnPairMapExpectation,
+)
 from great_expectations.expectations.metrics.map_metric_provider import (
     ColumnMapMetricProvider,
+    ColumnPairMapMetricProvider,
     column_condition_partial,
+    column_pair_condition_partial,
 )
 from great_expectations.expectations.metrics.metric_provider import metric_value
 from great_expectations.expectations.metrics.table_metric_provider import TableMetricProvider
-from pandas.tseries.offsets import Tick
 
-from informer.data import LARGEST, as_numbers, parse_times
+from informer.data import LARGEST, as_numbers, parse_times, placed
 from informer.errors import FrameError, TimesError
 from informer.frequency import pandas_offset
 from tasks.rows.contract import out_of_range, readable_numbers
@@ -39,6 +44,7 @@ __all__ = [
     "ExpectColumnValuesToBeReadable",
     "ExpectColumnValuesToHaveSquares",
     "ExpectGapsToBeShort",
+    "ExpectTimesOfSeriesToBeOnGrid",
     "positions",
     "read_times",
     "unreadable",
@@ -93,16 +99,19 @@ def _parsed(there: pd.Series[Any], time_format: str | None) -> pd.Series[pd.Time
             return None
 
 
-def positions(times: pd.Series[pd.Timestamp], freq: str) -> npt.NDArray[np.int64]:
-    """(T,) number of each time on the grid of `freq` from the earliest on; -1 off the grid."""
+def positions(
+    times: pd.Series[pd.Timestamp], freq: str, series: pd.Series[Any] | None = None
+) -> npt.NDArray[np.int64]:
+    """(T,) number of each time on the grid of `freq` from the earliest on; -1 off the grid.
+
+    Of several `series`, the grid of each may begin at a time of its own, as `placed` has it.
+    """
     if not len(times):
         return np.empty(0, dtype=np.int64)
-    offset, first = pandas_offset(freq), times.min()
-    if not isinstance(offset, Tick):  # steps of unequal length, such as months
-        return pd.date_range(first, times.max(), freq=offset).get_indexer(pd.Index(times))
-    step = pd.Timedelta(offset)
-    whole, rest = divmod(times - first, step)
-    return np.where(rest == pd.Timedelta(0), whole, -1).astype(np.int64)
+    codes = np.zeros(len(times), dtype=np.int64)
+    if series is not None:
+        codes = pd.factorize(series)[0].astype(np.int64)
+    return placed(pd.DatetimeIndex(times), codes, int(codes.max()) + 1, freq)[1]
 
 
 def _runs(
@@ -114,17 +123,20 @@ def _runs(
         The series, the first time, how many steps, and for how many of them there is a row.
     """
     known = frame[time_column].notna()
+    known &= frame[id_column].notna() if id_column else True
     times = frame.loc[known, time_column]
-    rows = pd.DataFrame({"place": positions(times, freq), "seen": seen[known]})
+    series = frame.loc[known, id_column] if id_column else pd.Series("", index=times.index)
+    rows = pd.DataFrame({"place": positions(times, freq, series), "seen": seen[known]})
     rows = rows[rows["place"] >= 0]
-    series = frame.loc[rows.index, id_column] if id_column else pd.Series("", index=rows.index)
-    for name, part in rows.groupby(series, sort=True):
+    offset = pandas_offset(freq)
+    for name, part in rows.groupby(series.loc[rows.index], sort=True):
         place = part["place"].to_numpy()
         edges = [place.min() - 1, place.max() + 1]
         at = np.unique(np.concatenate([edges, place[part["seen"]]]))
         for before, after in pairwise(at):
             if after - before > 1:
-                begin = times.min() + (int(before) + 1) * pandas_offset(freq)
+                first = times[part.index[int(place.argmin())]]
+                begin = first + (int(before) + 1 - int(place.min())) * offset
                 n_rows = int(((place > before) & (place < after)).sum())
                 yield (str(name) if id_column else None, begin, int(after - before - 1), n_rows)
 
@@ -277,6 +289,34 @@ class ExpectColumnTimesToBeOnGrid(ColumnMapExpectation):  # type: ignore[misc]
 
     freq: str
     map_metric = "column_values.on_grid"
+    success_keys = ("freq", "mostly")
+
+
+class _PairOnGridMetric(ColumnPairMapMetricProvider):  # type: ignore[misc]
+    condition_metric_name = "column_pair_values.on_grid"
+    condition_domain_keys = (
+        "batch_id", "table", "column_A", "column_B", "row_condition", "condition_parser",
+        "ignore_row_if",
+    )  # fmt: skip
+    condition_value_keys = ("freq",)
+
+    @column_pair_condition_partial(engine=PandasExecutionEngine)  # type: ignore[untyped-decorator]
+    def _pandas(
+        cls, column_A: pd.Series[Any], column_B: pd.Series[pd.Timestamp], freq: str, **_: object
+    ) -> pd.Series[bool]:
+        return pd.Series(positions(column_B, freq, column_A) >= 0, index=column_B.index)
+
+
+class ExpectTimesOfSeriesToBeOnGrid(ColumnPairMapExpectation):  # type: ignore[misc]
+    """Every time of a series (`column_B`) is a whole number of steps `freq` after its first one.
+
+    Steps of unequal length, such as months, have one grid for all series (`column_A` names them).
+    """
+
+    freq: str
+    ignore_row_if: str = "either_value_is_missing"
+    domain_keys = _PairOnGridMetric.condition_domain_keys
+    map_metric = "column_pair_values.on_grid"
     success_keys = ("freq", "mostly")
 
 

@@ -36,14 +36,14 @@ from tasks.runs import code_digest
 from tasks.settings import ContractError, SourceError, StoreError
 
 if TYPE_CHECKING:
-    from tasks.rows.rules import Outcome
+    from tasks.rows.suites import Outcome
 
 __all__ = ["validate_frame", "validate_snapshot"]
 
 # What a report depends on.
 CODE = (
     *(f"tasks.rows.{n}" for n in ("validate", "contract", "layout", "expectations", "rules")),
-    "tasks.rows.sentinels", "tasks.rows.report",
+    "tasks.rows.sentinels", "tasks.rows.suites", "tasks.rows.report", "informer.data.grid",
     *(f"informer.data.{n}" for n in ("columns", "sentinels", "times", "written", "numbered")),
     "informer.data.local", "informer.data.step",
 )  # fmt: skip

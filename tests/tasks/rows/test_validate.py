@@ -62,7 +62,7 @@ Check = Callable[..., ValidationReport]
 def check(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Check:
     """Validate without the pages, which take half of the time and have tests of their own."""
     monkeypatch.setattr(
-        "tasks.rows.rules._write_docs", lambda _context, folder: folder / "index.html"
+        "tasks.rows.suites._write_docs", lambda _context, folder: folder / "index.html"
     )
 
     def run(frame: pd.DataFrame, contract: Contract = CONTRACT) -> ValidationReport:

@@ -24,7 +24,7 @@ Check = Callable[..., ValidationReport]
 def check(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Check:
     """Validate a single series without the pages, which take half of the time."""
     monkeypatch.setattr(
-        "tasks.rows.rules._write_docs", lambda _context, folder: folder / "index.html"
+        "tasks.rows.suites._write_docs", lambda _context, folder: folder / "index.html"
     )
 
     def run(frame: pd.DataFrame, contract: Contract, clock: FrameConfig) -> ValidationReport:
@@ -116,3 +116,23 @@ def test_a_missing_month_of_the_30th_is_a_gap(check: Check) -> None:
     months = [f"2004-{m:02}-{30 if m != 2 else 29}" for m in range(1, 13) if m != 5]
     rule = broken(check(*of_times(months, "M-30")))[("ds", "gap")]
     assert (rule.rows[0].time, rule.rows[0].value) == ("2004-05-30T00:00:00", "1 steps")
+
+
+def test_series_may_begin_their_weeks_on_other_days(tmp_path):
+    weeks = [pd.date_range(f"2024-01-0{day}", periods=20, freq="7D") for day in (1, 3)]
+    frame = pd.concat(
+        [
+            pd.DataFrame({"ds": own, "id": name, "y": 1.0})
+            for own, name in zip(weeks, "ab", strict=True)
+        ],
+        ignore_index=True,
+    )
+    columns = {"ds": {"type": "time"}, "id": {"type": "text"}, "y": {"type": "number"}}
+    contract = Contract.model_validate({"name": "x", "table": {"freq": "w"}, "columns": columns})
+    report = validate_frame(frame, contract, time_column="ds", id_column="id", docs_dir=tmp_path)
+    assert report.success, report.broken
+    stray = frame.assign(ds=frame["ds"].mask(frame.index == 25, frame["ds"] + pd.Timedelta("1D")))
+    report = validate_frame(stray, contract, time_column="ds", id_column="id", docs_dir=tmp_path)
+    (regular, gap) = sorted(report.broken, key=lambda rule: rule.rule, reverse=True)
+    assert (regular.rule, regular.n_unexpected, regular.rows[0].series) == ("regular", 1, "b")
+    assert gap.rows[0].time == "2024-02-07T00:00:00"
