@@ -10,8 +10,10 @@ from __future__ import annotations
 
 import re
 import warnings
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date, datetime
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -25,7 +27,7 @@ __all__ = ["Written", "parse_times", "read_column"]
 
 # A time of day, then an offset: "31-12-2024" has none.
 OFFSET = r"(?P<wall>[T ]\d{2}.*?)\s*(?P<offset>Z|UTC|[+-]\d{2}(?::?\d{2})?)$"
-HAS_OFFSET = re.compile(r"[T ]\d{2}.*?(?:Z|UTC|[+-]\d{2}(?::?\d{2})?)$")
+HAS_OFFSET = r"[T ]\d{2}.*?(?:Z|UTC|[+-]\d{2}(?::?\d{2})?)$"  # as text: pandas has a faster engine
 DAY_AND_MONTH = r"^\s*(?P<a>\d{1,2})(?P<mark>[./-])(?P<b>\d{1,2})(?P=mark)(?P<year>\d{4}|\d{2})\b"
 DIGITS = r"\s*[+-]?\d+(?:\.0*)?\s*"
 MONTHS = 12
@@ -36,14 +38,30 @@ class Written:
     """What a column of times says.
 
     Attributes:
-        walls: (T,) naive times as they are written.
+        read_walls: gives `walls`, which are not read where only the instants are asked for.
         instants: (T,) the same in UTC and naive; None where the column does not say the offset.
         is_label: whether each stands for a whole month, quarter or year, whose first day it is.
     """
 
-    walls: pd.Series[pd.Timestamp]
+    read_walls: Callable[[], pd.Series[pd.Timestamp]]
     instants: pd.Series[pd.Timestamp] | None = None
     is_label: bool = False
+
+    @classmethod
+    def of(
+        cls,
+        walls: pd.Series[pd.Timestamp],
+        instants: pd.Series[pd.Timestamp] | None = None,
+        *,
+        is_label: bool = False,
+    ) -> Written:
+        """Of times that are read already."""
+        return cls(lambda: walls, instants, is_label)
+
+    @cached_property
+    def walls(self) -> pd.Series[pd.Timestamp]:
+        """(T,) naive times as they are written."""
+        return self.read_walls()
 
 
 def parse_times(
@@ -82,7 +100,7 @@ def read_column(column: pd.Series, name: str, time_format: str | None = None) ->
             f"({type(error).__name__}). Write times as 2013-01-31 06:00:00"
             + (f", or correct frame.time_format, {time_format!r}." if time_format else ".")
         ) from error
-    _check_missing(read.walls, name)
+    _check_missing(read.walls if read.instants is None else read.instants, name)
     return read
 
 
@@ -98,13 +116,13 @@ def _check_missing(column: pd.Series, name: str) -> None:
 def _read(column: pd.Series, name: str, time_format: str | None) -> Written:
     dtype = column.dtype
     if isinstance(dtype, pd.DatetimeTZDtype):
-        return Written(
+        return Written.of(
             column.dt.tz_localize(None), column.dt.tz_convert("UTC").dt.tz_localize(None)
         )
     if isinstance(dtype, pd.PeriodDtype):
         return _of_periods(column)
     if pd.api.types.is_datetime64_dtype(dtype):
-        return Written(column)
+        return Written.of(column)
     if pd.api.types.is_numeric_dtype(dtype):
         return _of_numbers(whole_numbers(column, name), name, time_format)
     if pd.api.types.is_string_dtype(column):
@@ -115,12 +133,12 @@ def _read(column: pd.Series, name: str, time_format: str | None) -> Written:
 def _of_periods(column: pd.Series) -> Written:
     months = (pd.offsets.MonthEnd, pd.offsets.QuarterEnd, pd.offsets.YearEnd)
     is_label = isinstance(column.dtype.freq, months)  # type: ignore[union-attr]
-    return Written(column.dt.to_timestamp(), is_label=is_label)
+    return Written.of(column.dt.to_timestamp(), is_label=is_label)
 
 
 def _of_numbers(numbers: pd.Series[int], name: str, time_format: str | None) -> Written:
     found = numbers_as_times(numbers, name, time_format)
-    return Written(found.times, found.times if found.is_utc else None, found.is_label)
+    return Written.of(found.times, found.times if found.is_utc else None, is_label=found.is_label)
 
 
 def _of_objects(column: pd.Series, name: str, time_format: str | None) -> Written:
@@ -133,9 +151,9 @@ def _of_objects(column: pd.Series, name: str, time_format: str | None) -> Writte
         zoned = [getattr(value, "tzinfo", None) is not None for value in column]
         _check_mix(pd.Series(zoned, index=column.index), column, name)
         if not zoned[0]:
-            return Written(pd.to_datetime(column))
+            return Written.of(pd.to_datetime(column))
         walls = [value.replace(tzinfo=None) for value in column]
-        return Written(
+        return Written.of(
             pd.to_datetime(pd.Series(walls, index=column.index)),
             pd.to_datetime(column, utc=True).dt.tz_localize(None),
         )
@@ -153,18 +171,21 @@ def _of_text(text: pd.Series[str], name: str, time_format: str | None) -> Writte
     if text.iloc[:1].str.fullmatch(DIGITS).all() and text.str.fullmatch(DIGITS).all():
         return _of_numbers(whole_numbers(text, name), name, time_format)
     if time_format is not None and "%z" not in time_format:
-        return Written(_parsed(text, name, time_format))
+        return Written.of(_parsed(text, name, time_format))
     if time_format is None:
         zoned = text.str.contains(HAS_OFFSET, regex=True)
         _check_mix(zoned, text, name)
         if not zoned.iloc[0]:
-            return Written(_parsed(text, name, None))
+            return Written.of(_parsed(text, name, None))
     instants = _parsed(text, name, time_format, utc=True).dt.tz_localize(None)
     if time_format is not None:
         if not time_format.endswith("%z"):
-            return Written(instants, instants)
+            return Written.of(instants, instants)
         time_format = time_format.removesuffix("%z").rstrip()
-    walls = _parsed(text.str.replace(OFFSET, r"\g<wall>", regex=True), name, time_format)
+
+    def walls() -> pd.Series[pd.Timestamp]:
+        return _parsed(text.str.replace(OFFSET, r"\g<wall>", regex=True), name, time_format)
+
     return Written(walls, instants)
 
 
