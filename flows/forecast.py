@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime
 
 from prefect import flow
@@ -33,4 +34,5 @@ def forecast(config: RunConfig, as_of: datetime | None = None) -> Forecast:
     contract = home.conf_dir / config.data.contract
     validate_snapshot(raw.path, contract, config.frame, home.docs_dir(raw.sha256))
     prepared = prepare_rows(raw, config, home)
-    return write_forecast(prepared.snapshot.path, config, home, as_of=until, read=read)
+    made = write_forecast(prepared.snapshot.path, config, home, as_of=until, read=read)
+    return replace(made, left_out={**prepared.unusable, **made.left_out})

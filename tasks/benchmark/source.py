@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from pandas.api.types import is_bool_dtype, is_numeric_dtype
+from pandas.api.types import is_bool_dtype
 
 from informer.config import FrameConfig
-from informer.data import ETT_MINUTE, frame_times, infer_freq
+from informer.data import ETT_MINUTE, as_numbers, frame_times, infer_freq
 from informer.errors import ConfigError, FrameError
 from informer.frequency import base_letter, pandas_offset
 from tasks.reference import find_time_column, read_clock
@@ -149,7 +149,7 @@ def _numeric_columns(
     columns = [
         name
         for name in others
-        if is_numeric_dtype(rows[name])
+        if as_numbers(rows[name]) is not None
         and not is_bool_dtype(rows[name])
         and rows[name].notna().any()
     ]

@@ -12,7 +12,7 @@ from typing import Literal
 import pandas as pd
 
 from informer.config import FrameConfig
-from informer.data import dates_in, frame_times, parse_times, read_column
+from informer.data import as_numbers, dates_in, frame_times, parse_times, read_column
 from informer.errors import FrameError, TimesError
 from informer.frequency import check_time_zone
 
@@ -32,7 +32,7 @@ def find_time_column(frame: pd.DataFrame) -> str:
     """
     if TIME_COLUMN in frame.columns:
         return TIME_COLUMN
-    texts = [str(c) for c in frame.columns if not pd.api.types.is_numeric_dtype(frame[c])]
+    texts = [str(c) for c in frame.columns if as_numbers(frame[c]) is None]
     found = [name for name in texts if _reads_as_times(frame[name])]
     if len(found) != 1:
         raise FrameError(

@@ -6,7 +6,7 @@ import pandas as pd
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 
-from informer.data import frame_times
+from informer.data import frame_times, until_last_target
 from informer.estimators import Baseline
 from informer.evaluation import Scales, Stream
 from tasks.replay.engine import Played, play
@@ -51,7 +51,7 @@ def set_stage(prepared: Prepared, config: RunConfig, start: pd.Timestamp | None)
     Raises:
         ConfigError: too few rows are known before the start, or none follows.
     """
-    rows = read_rows(prepared)
+    rows = until_last_target(read_rows(prepared), config.frame)
     last, why = frame_times(rows, config.frame).max(), "it was asked for"
     if start is None:
         start, why = default_start(prepared.split, last, config)

@@ -63,6 +63,7 @@ class Prepared:
         split: when validation and test begin.
         n_series: how many series.
         left_out: series that no model is trained on, each with the reason.
+        unusable: those of them that are not among the rows, so that they are not forecast either.
     """
 
     snapshot: Snapshot
@@ -70,6 +71,7 @@ class Prepared:
     split: Annotated[Split, PlainSerializer(_split_as_text), PlainValidator(_read_split)]
     n_series: int
     left_out: dict[str, str] = field(default_factory=dict)
+    unusable: dict[str, str] = field(default_factory=dict)
 
 
 def regular_rows(raw: Path, contract_path: Path, frame: FrameConfig) -> pd.DataFrame:
@@ -146,11 +148,12 @@ def prepare_rows(raw: Snapshot, config: RunConfig, home: Home) -> Prepared:
 def _prepare(raw: Snapshot, config: RunConfig, home: Home) -> Prepared:
     frame = config.frame
     rows = regular_rows(raw.path, home.conf_dir / config.data.contract, frame)
-    left_out = dict(rows.attrs.pop("left_out", {}))  # no part of the snapshot
+    unusable = dict(rows.attrs.pop("left_out", {}))  # no part of the snapshot
     panel = regular_panel(rows, frame)
     split = config.split.resolve(panel.grid[0], panel.grid[-1], frame)
-    left_out |= {**panel.left_out, **_too_short(panel, config)}
-    kept = Prepared(snapshot(rows, raw.source, home), raw, split, len(panel.ids), left_out)
+    left_out = {**unusable, **panel.left_out, **_too_short(panel, config)}
+    kept_rows = snapshot(rows, raw.source, home)
+    kept = Prepared(kept_rows, raw, split, len(panel.ids), left_out, unusable)
     for line in left_out_lines(left_out, "learnt from"):
         get_run_logger().warning(line)
     create_markdown_artifact(
