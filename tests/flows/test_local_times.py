@@ -75,9 +75,9 @@ def test_vintages_stay_in_utc_and_say_the_local_time_beside(both):
 def test_the_served_model_reads_local_times_and_answers_on_their_clock(both, home):
     mlflow.set_tracking_uri(home.tracking_uri)
     version = both["local"]["retrain"]["champion_version"]
-    model = mlflow.pyfunc.load_model(f"models:/local/{version}").unwrap_python_model()
+    model = mlflow.pyfunc.load_model(f"models:/local/{version}")
     frame = pd.read_csv(home.root / "local.csv")
-    made = model.predict(None, frame)
+    made = model.predict(frame)
     kept = both["local"]["vintages"][0]
     assert str(made["ds"].dtype.tz) == ZONE
     assert list(made["ds"].dt.tz_convert("UTC").dt.tz_localize(None)) == list(kept["ds"])

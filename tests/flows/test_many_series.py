@@ -121,14 +121,14 @@ def test_the_other_commands_read_vintages_of_several_parts(trained, home, tmp_pa
 
 
 def test_a_failure_in_one_chunk_leaves_no_vintage_and_no_draft(trained, tmp_path, monkeypatch):
-    predict = Forecaster.predict
+    predict = Forecaster.predict_all
 
     def failing(self, frame):
         if "c" in set(frame["station"]):
             raise FrameError("series 'c' cannot be forecast.")
         return predict(self, frame)
 
-    monkeypatch.setattr(Forecaster, "predict", failing)
+    monkeypatch.setattr(Forecaster, "predict_all", failing)
     assert main(["forecast", "tiny", IN_TWOS, "--output", str(tmp_path)]) == 1
     assert list(tmp_path.iterdir()) == []
     monkeypatch.undo()
@@ -139,7 +139,7 @@ KILLED = """
 import os, signal, sys
 from flows.__main__ import main
 from informer.forecaster import Forecaster
-calls, predict = 0, Forecaster.predict
+calls, predict = 0, Forecaster.predict_all
 
 def dying(self, frame):
     global calls
@@ -148,7 +148,7 @@ def dying(self, frame):
         os.kill(os.getpid(), signal.SIGKILL)
     return predict(self, frame)
 
-Forecaster.predict = dying
+Forecaster.predict_all = dying
 main(sys.argv[1:])
 """
 

@@ -25,7 +25,7 @@ PLACES = {
     "experiments": "artifact_location", "runs": "artifact_uri", "datasets": "dataset_source",
     "logged_models": "artifact_location", "model_versions": "storage_location",
 }  # fmt: skip
-BETTER = ("baselines.models=[naive]", "model.highway=ridge")
+BETTER = ("baselines.models=[naive]", "model.highway=ridge", "frame.scale=global")
 
 
 @pytest.fixture(scope="module")

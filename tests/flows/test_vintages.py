@@ -18,6 +18,7 @@ import pytest
 from flows.__main__ import main
 from informer.data import regular_frame
 from tasks.forecasts import read_vintages
+from tasks.forecasts.vintages import list_vintages
 from tasks.models import require_champion
 from tasks.settings import load_config
 from tests.flows.conftest import answer as run
@@ -218,7 +219,10 @@ def test_a_series_that_ended_or_just_began_is_left_out_and_told(trained, home, t
         "north": f"ended at {ended}",
         "new": "has 20 rows, a forecast reads 24",
     }
-    assert set(pd.read_parquet(made["path"])["unique_id"]) == {"south/temp", "south/wind"}
+    table = pd.read_parquet(made["path"])
+    names = {f"{station}/{name}" for station in ("south", "new") for name in ("temp", "wind")}
+    assert set(table["unique_id"]) == names
+    assert (table["fallback"].ne("") == table["unique_id"].str.startswith("new/")).all()
 
 
 def test_no_champion_is_a_clear_failure_before_any_work(trained, home, tmp_path, capsys):
@@ -230,23 +234,46 @@ def test_no_champion_is_a_clear_failure_before_any_work(trained, home, tmp_path,
 
 
 def test_a_failure_in_the_middle_leaves_no_row(trained, home, tmp_path, capsys):
-    """The second of three cutoffs cannot be forecast: the first is not written either."""
+    """At the second of three cutoffs no series can be forecast: the first is not written either."""
     forecast(home, tmp_path, until=END - pd.Timedelta(days=3))
     before = digests(tmp_path / "store")
+    assert main(gappy(home, tmp_path, ("north", "south"))) == 1
+    error = capsys.readouterr().err
+    assert "no series can be forecast: series 'north' has" in error
+    assert "rows since its last long gap, a forecast reads 24" in error
+    assert digests(tmp_path / "store") == before
+
+
+def test_a_gap_leaves_its_series_out_of_the_cutoffs_whose_look_back_it_touches(
+    trained, home, tmp_path
+):
+    forecast(home, tmp_path, until=END - pd.Timedelta(days=3))
+    made = run(*gappy(home, tmp_path, ("north",)))
+    assert len(made["caught_up"]) == 2
+    assert set(made["left_out"]) == set()
+    found = {
+        vintage.cutoff: set(pd.read_parquet(vintage.path)["unique_id"].str.split("/").str[0])
+        for vintage in list_vintages(tmp_path / "store")
+    }
+    assert [sorted(names) for _, names in sorted(found.items())] == [
+        ["north", "south"], ["north", "south"], ["south"], ["north", "south"],
+    ]  # fmt: skip
+
+
+def gappy(home, tmp_path, stations: tuple[str, ...]) -> list[str]:
+    """The forecast of rows that lack values of some stations before the second cutoff."""
     rows = rows_of(home)
     at = (rows["ds"] > END - pd.Timedelta(hours=40)) & (rows["ds"] < END - pd.Timedelta(hours=30))
-    rows.loc[at & (rows["station"] == "north"), "temp"] = float("nan")  # longer than max_gap
+    at &= rows["station"].isin(stations)
+    rows.loc[at, ["temp", "wind"]] = float("nan")  # longer than max_gap
     rows.to_csv(tmp_path / "broken.csv", index=False)
     contract = (home.conf_dir / "contracts" / "tiny.yaml").read_text()
     lenient = home.conf_dir / "contracts" / "lenient.yaml"
     lenient.write_text(contract.replace("max_value_gap: 3", "max_value_gap: 30"))
-    argv = [
+    return [
         "forecast", "tiny", f"data.source={tmp_path / 'broken.csv'}", "forecast.every=1d",
         "data.contract=contracts/lenient.yaml", "--output", str(tmp_path / "store"),
     ]  # fmt: skip
-    assert main(argv) == 1
-    assert "max_gap=3 is the limit" in capsys.readouterr().err
-    assert digests(tmp_path / "store") == before
 
 
 KILLED = """
