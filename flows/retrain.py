@@ -24,7 +24,7 @@ from tasks.judging import (
     require_candidate,
 )
 from tasks.models import champion_of_run, register
-from tasks.rows import load_rows, prepare_rows, validate_snapshot
+from tasks.rows import load_rows, prepare_rows, require_trainable, validate_snapshot
 from tasks.runs import connect, digest, tracked_run, validation_logged
 from tasks.settings import RunConfig, find_home
 
@@ -67,6 +67,7 @@ def retrain(config: RunConfig) -> Retrained:
         with validation_logged(run_id, docs_dir, home):
             validate_snapshot(raw.path, contract, config.frame, docs_dir)
         prepared = prepare_rows(raw, config, home)
+        require_trainable(prepared)
         require_fresh(prepared.snapshot.path, config)
         trained = train_anywhere(prepared, config, run_id, home)
         evaluation = evaluate_model(prepared, trained, champion, run_id, home)

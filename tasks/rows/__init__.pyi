@@ -19,6 +19,7 @@ from .prepare import (
     prepare_rows as prepare_rows,
     read_rows as read_rows,
     regular_rows as regular_rows,
+    require_trainable as require_trainable,
 )
 from .reads import (
     Read as Read,

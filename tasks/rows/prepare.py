@@ -36,6 +36,7 @@ __all__ = [
     "prepare_rows",
     "read_rows",
     "regular_rows",
+    "require_trainable",
 ]
 
 ROWS_SUFFIX = ".rows"
@@ -64,6 +65,8 @@ class Prepared:
         n_series: how many series.
         left_out: series that no model is trained on, each with the reason.
         unusable: those of them that are not among the rows, so that they are not forecast either.
+        refused: why no model can be trained on these rows; empty where one can. A forecast looks at
+            its look-back alone, so it may be made all the same.
     """
 
     snapshot: Snapshot
@@ -72,6 +75,7 @@ class Prepared:
     n_series: int
     left_out: dict[str, str] = field(default_factory=dict)
     unusable: dict[str, str] = field(default_factory=dict)
+    refused: str = ""
 
 
 def regular_rows(raw: Path, contract_path: Path, frame: FrameConfig) -> pd.DataFrame:
@@ -149,17 +153,32 @@ def _prepare(raw: Snapshot, config: RunConfig, home: Home) -> Prepared:
     frame = config.frame
     rows = regular_rows(raw.path, home.conf_dir / config.data.contract, frame)
     unusable = dict(rows.attrs.pop("left_out", {}))  # no part of the snapshot
-    panel = regular_panel(rows, frame)
+    panel = regular_panel(rows, frame, on_gap="split")
     split = config.split.resolve(panel.grid[0], panel.grid[-1], frame)
-    left_out = {**unusable, **panel.left_out, **_too_short(panel, config)}
+    refused = ""
+    try:
+        learnt = regular_panel(rows, frame)
+        left_out = {**unusable, **learnt.left_out, **_too_short(learnt, config)}
+    except FrameError as error:
+        left_out, refused = {**unusable, **error.left_out}, str(error)
     kept_rows = snapshot(rows, raw.source, home)
-    kept = Prepared(kept_rows, raw, split, len(panel.ids), left_out, unusable)
+    kept = Prepared(kept_rows, raw, split, len(panel.ids), left_out, unusable, refused)
     for line in left_out_lines(left_out, "learnt from"):
         get_run_logger().warning(line)
     create_markdown_artifact(
         _markdown(panel, config, kept), key="features", description="Regular rows and their split"
     )
     return kept
+
+
+def require_trainable(prepared: Prepared) -> None:
+    """Stop before anything is trained on rows that no model can be trained on.
+
+    Raises:
+        FrameError: every series has a gap that is refused, or none holds a window.
+    """
+    if prepared.refused:
+        raise FrameError(prepared.refused)
 
 
 def left_out_lines(left_out: Mapping[str, str], what: str) -> list[str]:
