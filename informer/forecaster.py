@@ -116,6 +116,7 @@ class Forecaster:
         checkpoint_dir: Path | None = None,
         on_epoch: Callable[[EpochRecord], None] | None = None,
         on_step: Callable[[int, int, float], None] | None = None,
+        check_values: bool = True,
     ) -> Forecaster:
         """Fit on a frame of train and validation rows; the last `config.val` of it validates.
 
@@ -127,13 +128,15 @@ class Forecaster:
             checkpoint_dir: where a training that was cut off goes on from.
             on_epoch: called after each epoch; what it raises ends the training.
             on_step: called now and then with step, steps in all, and train loss.
+            check_values: look in a frame for values that cannot be measurements, such as -9999.
 
         Raises:
             FrameError: the frame breaks the structural contract or is too short for a window.
             ConfigError: `config.val` leaves no train or no validation rows.
         """
         own = 0 if estimator == "informer" else look_back_of(estimator, config)
-        rows = fitted_rows(frame, config, max(config.model.seq_len, own))
+        look_back = max(config.model.seq_len, own)
+        rows = fitted_rows(frame, config, look_back, check_values=check_values)
         train, val = rows.train, rows.val
         history: tuple[EpochRecord, ...] = ()
         predictor: Predictor

@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 from torch import Tensor
 
@@ -48,7 +49,11 @@ class FittedRows:
 
 
 def fitted_rows(
-    frame: pd.DataFrame | Panel, config: ForecasterConfig, look_back: int
+    frame: pd.DataFrame | Panel,
+    config: ForecasterConfig,
+    look_back: int,
+    *,
+    check_values: bool = True,
 ) -> FittedRows:
     """Train and validation windows of a frame, or of the panel made of it.
 
@@ -56,18 +61,23 @@ def fitted_rows(
         frame: long frame, or a panel, whose values have been checked.
         config: of the forecaster; the last `config.val` validates.
         look_back: L, rows of history that a window has before its origin.
+        check_values: look in a frame for values that cannot be measurements.
 
     Raises:
         FrameError: the frame breaks the structural contract, holds values that cannot be
-            measurements, or is too short for a window.
+            measurements or that `frame.min` and `frame.max` exclude, or is too short for a window.
         ConfigError: `config.val` leaves no train or no validation rows.
     """
-    panel = frame if isinstance(frame, Panel) else _checked(frame, config)
+    if isinstance(frame, Panel):
+        panel = frame
+    else:
+        panel = _checked(frame, config) if check_values else regular_panel(frame, config.frame)
     boundary = tail_start(config.val, panel.grid[0], panel.grid[-1], config.frame)
     sizes, training = (look_back, config.model.pred_len), config.training
     origins = _origins(panel, (None, boundary), *sizes, training.max_windows)
     later = _origins(panel, (boundary, None), *sizes, training.max_val_windows)
     scales = fit_scales(panel, boundary, config.frame, look_back)
+    _check_bounds(scales, config)
     train = cut_windows(panel, scales_of(scales, panel, look_back), config, origins)
     left_out = {**panel.left_out, **_without_window(panel, boundary, *sizes)}
     return FittedRows(panel.ids, scales, train, replace(train, origins=later), left_out)
@@ -94,7 +104,7 @@ def _checked(frame: pd.DataFrame, config: ForecasterConfig) -> Panel:
         rows = np.concatenate([np.arange(p.start, p.stop) for p in panel.rows_of(series)])
         for channel, column in enumerate(config.frame.channels):
             values = panel.values[rows, channel][panel.observed[rows, channel]]
-            reason = _impossible(values, column, config)
+            reason = _impossible(values, column)
             if reason:
                 found[name] = reason
                 break
@@ -104,7 +114,7 @@ def _checked(frame: pd.DataFrame, config: ForecasterConfig) -> Panel:
         name, reason = next(iter(found.items()))
         error = FrameError(
             f"{f'series {name!r}' if name else 'the frame'} {reason}. Replace such values with "
-            "empty cells, or correct them."
+            "empty cells or correct them. If they are right, fit with check_values=False."
         )
         error.left_out = found
         raise error
@@ -114,20 +124,27 @@ def _checked(frame: pd.DataFrame, config: ForecasterConfig) -> Panel:
     return replace(kept, left_out={**panel.left_out, **kept.left_out, **found})
 
 
-def _impossible(
-    values: np.ndarray[tuple[int], np.dtype[np.float64]], column: str, config: ForecasterConfig
-) -> str:
+def _impossible(values: npt.NDArray[np.float64], column: str) -> str:
     """What is wrong with the observed values of a column of a series; empty where nothing is."""
     found = find_sentinels(values)
-    if found:
-        return f"has impossible values: in column {column!r}, {found.reason}"
+    return f"has impossible values: in column {column!r}, {found.reason}" if found else ""
+
+
+def _check_bounds(scales: Scales, config: ForecasterConfig) -> None:
+    """Refuse train rows that `frame.min` and `frame.max` say are impossible."""
     frame = config.frame
-    low, high = frame.min, frame.max
-    if column in frame.targets and low is not None and (values < low).any():
-        return f"holds {values.min():g} in column {column!r}, below frame.min={low:g}"
-    if column in frame.targets and high is not None and (values > high).any():
-        return f"holds {values.max():g} in column {column!r}, above frame.max={high:g}"
-    return ""
+    low, high = (part[:, -len(frame.targets) :] for part in (scales.low, scales.high))
+    for bound, worst, is_out, where in (
+        ("min", low, low < (-np.inf if frame.min is None else frame.min), "below"),
+        ("max", high, high > (np.inf if frame.max is None else frame.max), "above"),
+    ):
+        for series, target in np.argwhere(is_out):
+            name = scales.ids[series] if scales.ids else ""
+            raise FrameError(
+                f"column {frame.targets[target]!r}{f' of series {name!r}' if name else ''} holds "
+                f"{worst[series, target]:g}, {where} frame.{bound}={getattr(frame, bound):g}. "
+                f"Correct the data, or frame.{bound}."
+            )
 
 
 def _origins(

@@ -67,6 +67,7 @@ def roll(
     *,
     refit_every: int | None = None,
     allow_overlap: bool = False,
+    check_values: bool = True,
     on_step: Callable[[int, int], None] | None = None,
 ) -> Rolled:
     """Forecast from the end of `history` to the end of `future`, `pred_len` steps at a time.
@@ -82,6 +83,7 @@ def roll(
             on all rows known by then; a validation part given as a time keeps its length and moves
             along. None: never.
         allow_overlap: also roll over rows that repeat some of `history`; nothing is a test then.
+        check_values: as `Forecaster.fit` takes it, for each refit.
         on_step: called with cutoffs done and cutoffs in all.
 
     Raises:
@@ -97,7 +99,11 @@ def roll(
     panel = regular_panel(joined.rows, config.frame).extended(n_steps, config.frame.freq)
     origins, without = _origins(panel, joined, forecaster.look_back, n_steps)
     stretches, n_cutoffs = _stretches(panel.times_of(origins - 1), refit_every)
-    table = _forecast(forecaster, joined, panel, origins, stretches, on_step)
+
+    def refitted(cutoff: pd.Timestamp) -> Forecaster:
+        return _refitted(forecaster, joined, cutoff, check_values=check_values)
+
+    table = _forecast(forecaster, refitted, panel, origins, stretches, on_step)
     origins = origins[np.argsort(stretches, kind="stable")]
     rows = horizon_rows(origins, n_steps)  # (N, P)
     truth = measured(panel, len(config.frame.targets))[rows]  # (N, P, C_t)
@@ -177,7 +183,7 @@ def _stretches(
 
 def _forecast(
     forecaster: Forecaster,
-    joined: Continuation,
+    refitted: Callable[[pd.Timestamp], Forecaster],
     panel: Panel,
     origins: npt.NDArray[np.int64],
     stretches: npt.NDArray[np.int64],
@@ -189,14 +195,16 @@ def _forecast(
     for stretch in range(stretches.max() + 1):
         own = stretches == stretch
         if stretch:
-            model = _refitted(forecaster, joined, cutoffs[own].min())
+            model = refitted(cutoffs[own].min())
         tables.append(model.forecast_from(panel, torch.from_numpy(origins[own])))
         if on_step is not None:
             on_step(cutoffs[stretches <= stretch].nunique(), cutoffs.nunique())
     return pd.concat(tables, ignore_index=True)
 
 
-def _refitted(forecaster: Forecaster, joined: Continuation, cutoff: pd.Timestamp) -> Forecaster:
+def _refitted(
+    forecaster: Forecaster, joined: Continuation, cutoff: pd.Timestamp, *, check_values: bool
+) -> Forecaster:
     """A model fitted as the first one was, on what was known at the cutoff."""
     config = forecaster.config
     frame = config.frame
@@ -206,7 +214,7 @@ def _refitted(forecaster: Forecaster, joined: Continuation, cutoff: pd.Timestamp
         n_val = len(pd.date_range(begin, times.max(), freq=pandas_offset(frame.freq)))
         config = replace(config, val=n_val)
     known = joined.rows[frame_times(joined.rows, frame) <= cutoff]
-    return Forecaster.fit(known, config, estimator=forecaster.estimator)
+    return Forecaster.fit(known, config, estimator=forecaster.estimator, check_values=check_values)
 
 
 def _with_truth(

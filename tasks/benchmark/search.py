@@ -92,7 +92,7 @@ def _fit(
     except ConfigError as error:
         raise TrialFailed(str(error)) from error
     try:
-        Forecaster.fit(known, candidate, on_epoch=on_epoch)
+        Forecaster.fit(known, candidate, on_epoch=on_epoch, check_values=False)
     except optuna.TrialPruned:
         raise
     except Exception as error:

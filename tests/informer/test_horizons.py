@@ -138,6 +138,14 @@ def test_a_fit_leaves_out_what_it_cannot_learn_from_and_says_so():
     assert fit(*parts, on_gap="split").scales.ids == ("a", "b", "outage")
 
 
+def test_values_that_are_right_after_all_are_kept_where_the_caller_says_so():
+    coded = series("a", np.where(np.arange(300) % 50 == 3, -9999.0, WAVE))
+    with pytest.raises(FrameError, match=r"has impossible values.*check_values=False"):
+        fit(coded)
+    kept = Forecaster.fit(coded, CONFIG, estimator="linear", check_values=False)
+    assert kept.scales.low[0, 0] == -9999
+
+
 def test_an_outage_is_trained_around_and_a_forecast_looks_at_its_look_back_alone():
     gappy = series("a")[lambda f: (f.index < 100) | (f.index > 130)]
     with pytest.raises(FrameError, match=r"31 steps.*set frame.on_gap to split"):
@@ -171,7 +179,7 @@ def test_a_count_is_never_forecast_below_zero_nor_above_a_bound():
     counts = np.random.default_rng(1).poisson(0.7, 300).astype(float)
     free = fit(series("a", counts)).predict(series("a", counts))
     assert (free["y_hat_q10"] < 0).any()
-    with pytest.raises(FrameError, match=r"holds \d in column 'y', above frame.max=1.5"):
+    with pytest.raises(FrameError, match=r"series 'a' holds \d, above frame.max=1.5. Correct"):
         fit(series("a", counts), min=0, max=1.5)
     bounded = fit(series("a", counts), min=0).predict(series("a", counts))
     quantiles = bounded.filter(like="y_hat").to_numpy()
