@@ -95,14 +95,14 @@ def test_a_forecast_is_known_from_when_it_was_complete(trained, source, tmp_path
     from informer.forecaster import Forecaster
 
     ended: list[pd.Timestamp] = []
-    predict = Forecaster.predict
+    predict = Forecaster.predict_all
 
     def slow(self, frame):
         made = predict(self, frame)
         ended.append(pd.Timestamp.now("UTC").tz_localize(None))
         return made
 
-    monkeypatch.setattr(Forecaster, "predict", slow)
+    monkeypatch.setattr(Forecaster, "predict_all", slow)
     chunks = "forecast.chunk_series=1"
     made = forecast(source(END + DAY), tmp_path / "store", chunks)
     assert Path(made["path"]).is_dir()
