@@ -19,6 +19,7 @@ from informer.data import (
     Scales,
     future_times,
     horizon_rows,
+    is_code,
     series_names,
     unseen_series,
 )
@@ -32,6 +33,7 @@ __all__ = [
 
 # A value so many deviations outside what the train rows hold is no value of the same quantity.
 FAR_INPUT, FAR_FORECAST = 1e6, 100.0
+CODE_GAP = 3.0  # ranges of the train rows that a code such as -9999 lies outside of them
 NAMED = 3  # series that an error names
 
 Array = npt.NDArray[np.float64]
@@ -107,7 +109,11 @@ def far_inputs(ahead: Panel, look_back: int, scales: Scales, config: FrameConfig
     past, seen = _past(ahead, look_back)  # (N, L, C)
     reach = FAR_INPUT * scales.deviation[ahead.owner][:, None]
     low, high = scales.low[ahead.owner][:, None], scales.high[ahead.owner][:, None]
-    far = seen & ((past < low - reach) | (past > high + reach))  # never where no range is known
+    far = (past < low - reach) | (past > high + reach)  # never where no range is known
+    reach = CODE_GAP * np.maximum(high - low, scales.deviation[ahead.owner][:, None])
+    coded = is_code(past.ravel()).reshape(past.shape)
+    far |= coded & ((past < low - reach) | (past > high + reach))
+    far &= seen
     found: dict[int, str] = {}
     for n, row, channel in np.argwhere(far):
         found.setdefault(

@@ -152,13 +152,15 @@ class Panel:
             draft = file.with_suffix(f".{os.getpid()}")
             with draft.open("wb") as target:
                 for part in _chunks(len(self.values)):
-                    self._scaled_part(scales, part).astype(np.float32).tofile(target)
+                    self._scaled_part(scales, part).tofile(target)
             draft.replace(file)
         return mapped_rows(file, shape), file
 
-    def _scaled_part(self, scales: Scales, part: slice) -> npt.NDArray[np.float64]:
+    def _scaled_part(self, scales: Scales, part: slice) -> npt.NDArray[np.float32]:
         rows = np.arange(part.start, part.stop)
-        return scales.transform(self.values[part], self.series_of(rows))
+        scaled = scales.transform(self.values[part], self.series_of(rows))
+        with np.errstate(over="ignore"):  # no forecast is given of what becomes infinite
+            return scaled.astype(np.float32)
 
     def _mask(self, n_targets: int) -> tuple[Tensor | None, Path | None]:
         """(T, C) which values were observed, and its file; None where every target was."""

@@ -14,6 +14,7 @@ import pandas as pd
 from informer.config import FrameConfig
 from informer.data.panel import Panel
 from informer.data.scaler import Scales
+from informer.data.sentinels import find_sentinels
 from informer.errors import FrameError
 
 __all__ = ["fit_scales", "scales_of", "unseen_series"]
@@ -99,17 +100,26 @@ def _fit(panel: Panel, rows: list[slice], name: str, *, robust: bool, n_log: int
 
 
 def _first_rows(panel: Panel, series: int, look_back: int, n_log: int) -> Scales:
-    """The scale of the first rows of a series; filled values count where there are no others."""
+    """The scale of the first rows of a series; filled values count where there are no others.
+
+    A series must not stop the others: values that cannot be measurements do not count, and a series
+    that has no scale gets NaN, of which no forecast is given.
+    """
     runs = [np.arange(part.start, part.stop) for part in panel.rows_of(series)]
     rows = np.concatenate([np.empty(0, dtype=np.int64), *runs])[:look_back]
     if not len(rows):
         return _unknown(panel.values.shape[1], n_log)
     values, observed = panel.values[rows], panel.observed[rows]
     seen = observed | ~observed.any(axis=0)
-    if n_log:  # an unseen series must not stop the others: what has no logarithm is not counted
+    for channel in range(values.shape[1]):
+        held = values[:, channel].copy()
+        held[~seen[:, channel]] = np.nan
+        seen[:, channel] &= ~find_sentinels(held).mask
+    if n_log:
         seen[:, -n_log:] &= values[:, -n_log:] > -1
-        seen |= ~seen.any(axis=0)
-        values = np.where(seen, values, 0.0)
+    if not seen.any(axis=0).all():
+        return _unknown(values.shape[1], n_log)
+    values = np.where(seen, values, 0.0)
     return Scales.fit(lambda: [(values, seen)], n_log=n_log)
 
 

@@ -205,6 +205,22 @@ def test_a_robust_scale_looks_past_a_few_spikes():
     assert scales.spread[0, 0] < 5 < scales.deviation[0, 0]
 
 
+@pytest.mark.parametrize("value", [-9999.0, 9.97e36, 1.7e308])
+@pytest.mark.parametrize("at", [5, 290])
+def test_a_code_in_a_series_that_is_new_to_the_model_stops_nobody(value, at):
+    fitted = fit(series("a"))
+    new = series("new", np.where(np.arange(300) == at, value, 5 * WAVE))
+    table = fitted.predict(pd.concat([series("a"), new]))
+    assert len(of(table, "a")) == 6
+    if at == 290:  # within the look-back
+        assert table.attrs["left_out"]["new"].startswith("holds ")
+    else:
+        assert of(table, "new")["y_hat"].between(30, 70).all()
+    known = series("a", np.where(np.arange(300) == 290, value, WAVE))
+    with pytest.raises(FrameError, match="far outside its train rows"):
+        fitted.predict(known)
+
+
 @pytest.mark.parametrize("value", [1e5, np.nan, np.inf])
 def test_a_forecast_far_outside_the_range_of_its_rows_is_not_given(value):
     fitted = replace(fit(series("a")), predictor=Flat(value))
