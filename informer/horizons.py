@@ -147,7 +147,8 @@ def wild(
         part[ahead.owner, -n_targets:] for part in (scales.low, scales.high, scales.deviation)
     )
     low, high = np.fmin(low, past.min(axis=1)), np.fmax(high, past.max(axis=1))  # (N, C_t)
-    reach = FAR_FORECAST * np.maximum(deviation, past.std(axis=1))
+    with np.errstate(over="ignore", invalid="ignore"):
+        reach = FAR_FORECAST * np.maximum(deviation, past.std(axis=1))
     is_finite = np.isfinite(point).all(axis=1) & np.isfinite(quantiles).all(axis=(1, 2))
     with np.errstate(invalid="ignore"):
         is_far = (point.min(axis=1) < low - reach) | (point.max(axis=1) > high + reach)
