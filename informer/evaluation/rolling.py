@@ -107,12 +107,7 @@ def roll(
     origins = origins[np.argsort(stretches, kind="stable")]
     rows = horizon_rows(origins, n_steps)  # (N, P)
     truth = measured(panel, len(config.frame.targets))[rows]  # (N, P, C_t)
-    past = regular_panel(joined.history, config.frame)
-    seasonal = mase_scales(past, None, config.frame.season, truth.shape[2])
-    known = dict(zip(past.ids, seasonal, strict=True))
-    unknown = np.full(truth.shape[2], np.nan)
-    aligned = np.stack([known.get(name, unknown) for name in panel.ids])
-    scales = (forecaster.deviations(panel), aligned)
+    scales = (forecaster.deviations(panel), _seasonal(joined, panel.ids, config))
     return Rolled(
         forecasts=_with_truth(table, truth, is_test=not joined.overlaps),
         scores=_scores(table, truth, scales, panel, origins, config),
@@ -122,6 +117,17 @@ def roll(
         is_test=not joined.overlaps,
         left_out=(*joined.left_out(panel.ids), *without),
     )
+
+
+def _seasonal(
+    joined: Continuation, ids: tuple[str, ...], config: ForecasterConfig
+) -> npt.NDArray[np.float64]:
+    """(S, C_t) denominators of MASE from the history of each of `ids`; NaN where there is none."""
+    n_targets = len(config.frame.targets)
+    past = regular_panel(joined.history, config.frame)
+    scales = mase_scales(past, None, config.frame.season, n_targets)
+    known = dict(zip(past.ids, scales, strict=True))
+    return np.stack([known.get(name, np.full(n_targets, np.nan)) for name in ids])
 
 
 def _origins(
